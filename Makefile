@@ -1,0 +1,73 @@
+# The only door to the tools. Plain `make` lists the targets.
+
+CALLS   ?= 500
+SECONDS ?= 30
+LOSS    ?= 0
+TARGET  ?= all
+MINUTES ?= 5
+BUILD   := .build
+PYTHON  := $(BUILD)/python/bin/python
+CARGO   ?= cargo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fmt clippy doc deny purity docs bench load fuzz oracles clean-tools
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+demo: ## one two-party Twilio call through the real gateway, on the screen
+	@deploy/install build
+	$(CARGO) run --release --quiet -p antiphon-sim -- demo
+
+test: ## every test but load and fuzz, with the oracles
+	@deploy/install build
+	$(CARGO) test --workspace --quiet
+	$(MAKE) --no-print-directory oracles
+
+oracles: $(PYTHON) ## our answers against libraries nobody here wrote: twilio, schemathesis, promtool
+	@deploy/install promtool
+	$(CARGO) build --quiet -p antiphon-gateway -p antiphon-sim
+	$(PYTHON) tests/oracles/run.py
+
+check: fmt clippy doc deny purity ## formatting, lints, documentation, licences, arrows
+
+fmt: ## formatting
+	$(CARGO) fmt --all --check
+
+clippy: ## lints, warnings denied
+	@deploy/install build
+	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+
+doc: ## documentation, warnings denied
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --quiet
+
+deny: $(BUILD)/tools/bin/cargo-deny ## licences, banned crates, sources
+	$(BUILD)/tools/bin/cargo-deny --workspace check --config deploy/deny.toml bans licenses sources
+
+purity: ## the pure crate knows no runtime; what ships knows no simulator
+	@! $(CARGO) tree --edges normal --package antiphon-call | grep -E ' (tokio|mio|socket2|hyper) '
+	@! $(CARGO) tree --edges normal --package antiphon-gateway | grep ' antiphon-sim '
+
+docs: ## write the generated documents anew
+	UPDATE_DOCS=1 $(CARGO) test --quiet -p antiphon-gateway -p antiphon-tests generated
+
+bench: ## the per-frame path piece by piece
+	$(CARGO) bench -p antiphon-call -p antiphon-ingress
+
+load: ## CALLS two-track calls for SECONDS, with CPU, memory, latency and loss
+	@deploy/install build
+	$(CARGO) build --release --quiet -p antiphon-gateway -p antiphon-sim
+	target/release/antiphon-sim load --spawn target/release/antiphon --calls $(CALLS) --seconds $(SECONDS)
+
+fuzz: $(BUILD)/tools/bin/cargo-fuzz ## TARGET (or all) for MINUTES each
+	tests/fuzz/run $(TARGET) $(MINUTES)
+
+$(PYTHON): tests/oracles/requirements.txt
+	@deploy/install python
+	python3 -m venv $(BUILD)/python
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(BUILD)/tools/bin/cargo-%:
+	@deploy/install build
+	$(CARGO) install --quiet --locked --root $(BUILD)/tools cargo-$*

@@ -1,0 +1,311 @@
+//! One leg as a value: gate → order → decode → fill gaps → the stream's backlog.
+//!
+//! The gate comes first. Behind a gate that is not open a frame is a length and nothing else, so no decoded sample of
+//! it ever exists.
+
+use std::time::{Duration, Instant};
+
+use crate::audio::{self, Frame};
+use crate::backlog::{Backlog, Gap, GapReason};
+use crate::order::{Held, Order};
+
+/// Whether sound may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Gate {
+    /// Sound passes.
+    Open,
+    /// Sound becomes silence of its own length; the stream stays open.
+    Paused,
+    /// Sound is counted and forgotten. How every leg begins.
+    #[default]
+    Shut,
+}
+
+/// The limits of one leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LegConfig {
+    /// A longer jump of the platform's clock is a discontinuity; a shorter one is filled with silence.
+    pub gap_fill_max: Duration,
+    /// How many frames may wait for one that was overtaken; 0 for platforms that keep order by themselves.
+    pub order_frames: usize,
+    /// A side that is silent for so long while the other speaks is filled with silence.
+    pub quiet_after: Duration,
+    /// A frame this near to where it is expected is put there: platforms round their clocks.
+    pub wobble: Duration,
+}
+
+/// One leg's pipeline and its gate. Its clock counts samples at 8 kHz and is never set back.
+#[derive(Debug)]
+pub struct Leg {
+    config: LegConfig,
+    gate: Gate,
+    /// The leg's clock: where the next sample is expected.
+    expected: u64,
+    order: Order,
+    stats: LegStats,
+    /// When sound last came; what is released later arrived at this time.
+    touched: Instant,
+}
+
+/// What a leg has seen, in samples unless it says otherwise.
+///
+/// `passed + filled + quiet + skipped + paused + gated` equals the leg's clock, always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LegStats {
+    /// Frames that came in, in whatever state of the gate. A count of frames.
+    pub frames: u64,
+    /// Sound that came in, in whatever state of the gate.
+    pub received: u64,
+    /// Sound that went on to a stream.
+    pub passed: u64,
+    /// Silence put where the platform lost sound.
+    pub filled: u64,
+    /// Silence put where the platform had nothing to send on this side.
+    pub quiet: u64,
+    /// Clock jumped over without any sound.
+    pub skipped: u64,
+    /// Silence put in place of sound during a pause.
+    pub paused: u64,
+    /// Clock that ran while the gate was shut.
+    pub gated: u64,
+    /// Sound that came after its place was taken: late or double, dropped.
+    pub late: u64,
+    /// Frames that were put back into order. A count of frames.
+    pub reordered: u64,
+    /// Peak of the newest frame that passed, 0 to 32768.
+    pub peak: u16,
+}
+
+impl Default for LegConfig {
+    fn default() -> Self {
+        Self {
+            gap_fill_max: Duration::from_secs(5),
+            order_frames: 3,
+            quiet_after: Duration::from_millis(200),
+            wobble: Duration::from_millis(5),
+        }
+    }
+}
+
+impl LegStats {
+    /// The leg's clock, as the sum of what became of it.
+    pub fn clock(&self) -> u64 {
+        self.passed + self.filled + self.quiet + self.skipped + self.paused + self.gated
+    }
+}
+
+impl Leg {
+    /// With its gate shut and its clock at 0.
+    pub fn new(now: Instant, config: LegConfig) -> Self {
+        let order = Order::new(config.order_frames);
+        let stats = LegStats::default();
+        Self { config, gate: Gate::Shut, expected: 0, order, stats, touched: now }
+    }
+
+    /// Whether sound may pass now.
+    pub fn gate(&self) -> Gate {
+        self.gate
+    }
+
+    /// Where the next sample is expected, on the leg's clock.
+    pub fn clock(&self) -> u64 {
+        self.expected
+    }
+
+    /// What it has seen.
+    pub fn stats(&self) -> LegStats {
+        self.stats
+    }
+
+    /// Opens the gate towards a new stream, whose clock is 0 at `zero` of the leg's clock. What was said before is
+    /// gone; a side that has been silent until then is gated up to `zero`, so both sides' clocks agree.
+    pub fn open(&mut self, zero: u64) {
+        self.stats.gated = (self.stats.gated + zero).saturating_sub(self.expected);
+        self.expected = zero;
+        self.gate = Gate::Open;
+    }
+
+    /// Opens the gate again after a pause, towards the same stream.
+    pub fn resume(&mut self) {
+        self.gate = Gate::Open;
+    }
+
+    /// From here on sound becomes silence. What overtook its predecessors goes out first.
+    pub fn pause(&mut self, out: &mut Backlog) {
+        self.release(self.touched, out);
+        self.gate = Gate::Paused;
+        self.stats.peak = 0;
+    }
+
+    /// From here on sound becomes nothing. What overtook its predecessors goes out first, and the backlog is
+    /// finished.
+    pub fn shut(&mut self, out: &mut Backlog) {
+        self.release(self.touched, out);
+        self.gate = Gate::Shut;
+        self.stats.peak = 0;
+        out.finish(self.touched);
+    }
+
+    /// Takes one frame behind an open gate; behind any other it is as [`Leg::withhold`].
+    /// True if a chunk became ready.
+    pub fn push(&mut self, now: Instant, frame: Frame<'_>, out: &mut Backlog) -> bool {
+        let length = frame.codec.samples(frame.payload.len());
+        if self.gate != Gate::Open {
+            return self.withhold(now, frame.position, length, Some(out));
+        }
+        self.count(now, length);
+        let ready = self.place(now, frame, out);
+        self.release_due(now, out) | ready
+    }
+
+    /// Takes the length of one frame behind a gate that is not open. True if a chunk became ready.
+    pub fn withhold(&mut self, now: Instant, at: u64, length: u64, out: Option<&mut Backlog>) -> bool {
+        self.count(now, length);
+        self.pass_by(now, at.saturating_add(length), out)
+    }
+
+    /// The other side's clock has come to `clock`: a side that has nothing to say is filled with silence.
+    /// True if a chunk became ready.
+    pub fn advance(&mut self, now: Instant, clock: u64, out: Option<&mut Backlog>) -> bool {
+        let to = clock.saturating_sub(audio::samples(self.config.quiet_after));
+        if to <= self.expected {
+            return false;
+        }
+        let (Gate::Open, Some(out)) = (self.gate, out) else {
+            return false;
+        };
+        let released = self.release(now, out);
+        let silence = to.saturating_sub(self.expected);
+        self.expected += silence;
+        self.stats.quiet += silence;
+        out.append_silence(now, silence) | released
+    }
+
+    fn count(&mut self, now: Instant, length: u64) {
+        self.touched = now;
+        self.stats.frames += 1;
+        self.stats.received += length;
+    }
+
+    /// Runs the clock to `to` without sound.
+    fn pass_by(&mut self, now: Instant, to: u64, out: Option<&mut Backlog>) -> bool {
+        let length = to.saturating_sub(self.expected);
+        let from = self.expected;
+        self.expected += length;
+        match (self.gate, out) {
+            (Gate::Paused, Some(out)) if length > audio::samples(self.config.gap_fill_max) => {
+                self.stats.skipped += length;
+                self.jump(now, length, out);
+                true
+            }
+            (Gate::Paused, Some(out)) => {
+                self.stats.paused += length;
+                let at = out.end();
+                out.note(Gap { from: at, to: at + length, reason: GapReason::Paused });
+                out.append_silence(now, length)
+            }
+            _ => {
+                self.stats.gated += self.expected - from;
+                false
+            }
+        }
+    }
+
+    fn place(&mut self, now: Instant, frame: Frame<'_>, out: &mut Backlog) -> bool {
+        let wobble = audio::samples(self.config.wobble);
+        let ahead = frame.position.saturating_sub(self.expected);
+        if ahead <= wobble {
+            return self.write(now, frame, out);
+        }
+        if ahead > audio::samples(self.config.gap_fill_max) {
+            self.release(now, out);
+            let jump = frame.position - self.expected;
+            self.expected += jump;
+            self.stats.skipped += jump;
+            self.jump(now, jump, out);
+            self.write(now, frame, out);
+            return true;
+        }
+        if self.order.has_room() {
+            self.hold(frame);
+            return false;
+        }
+        // The window is full: what has not come by now is lost.
+        self.hold(frame);
+        self.order.first().is_some_and(|held| self.write_after_gap(now, &held, out))
+    }
+
+    fn hold(&mut self, frame: Frame<'_>) {
+        let length = frame.codec.samples(frame.payload.len());
+        let Frame { position, codec, payload } = frame;
+        if !self.order.hold(Held { position, codec, payload: payload.to_vec() }) {
+            self.stats.late += length;
+        }
+    }
+
+    /// Writes what is held and no longer waits for anything.
+    fn release_due(&mut self, now: Instant, out: &mut Backlog) -> bool {
+        let wobble = audio::samples(self.config.wobble);
+        let mut ready = false;
+        while let Some(held) = self.order.due(self.expected + wobble) {
+            self.stats.reordered += 1;
+            let frame = Frame { position: held.position, codec: held.codec, payload: &held.payload };
+            ready |= self.write(now, frame, out);
+        }
+        ready
+    }
+
+    /// Writes all that is held, with silence for what is missing between.
+    fn release(&mut self, now: Instant, out: &mut Backlog) -> bool {
+        let mut ready = false;
+        while let Some(held) = self.order.first() {
+            ready |= self.write_after_gap(now, &held, out);
+        }
+        ready
+    }
+
+    fn write_after_gap(&mut self, now: Instant, held: &Held, out: &mut Backlog) -> bool {
+        let lost = held.position.saturating_sub(self.expected);
+        let at = out.end();
+        if lost > 0 {
+            out.note(Gap { from: at, to: at + lost, reason: GapReason::Lost });
+            self.expected += lost;
+            self.stats.filled += lost;
+        }
+        let filled = out.append_silence(now, lost);
+        let frame = Frame { position: held.position, codec: held.codec, payload: &held.payload };
+        self.write(now, frame, out) | filled
+    }
+
+    /// Decodes a frame to the end of the backlog, without the part whose place is taken.
+    fn write(&mut self, now: Instant, frame: Frame<'_>, out: &mut Backlog) -> bool {
+        let length = frame.codec.samples(frame.payload.len());
+        let behind = self.expected.saturating_sub(frame.position);
+        let taken = if behind <= audio::samples(self.config.wobble) { 0 } else { behind.min(length) };
+        self.stats.late += taken;
+        let rest = &frame.payload[taken as usize * frame.codec.bytes_per_sample()..];
+        let fresh = length - taken;
+        self.expected += fresh;
+        self.stats.passed += fresh;
+        if fresh == 0 {
+            return false;
+        }
+        let mut peak = 0;
+        let ready = out.append(now, |samples| {
+            let before = samples.len();
+            frame.codec.decode(rest, samples);
+            peak = samples[before..].iter().map(|sample| sample.unsigned_abs()).max().unwrap_or(0);
+        });
+        self.stats.peak = peak;
+        ready
+    }
+
+    fn jump(&self, now: Instant, length: u64, out: &mut Backlog) {
+        let at = out.end();
+        out.note(Gap { from: at, to: at + length, reason: GapReason::Discontinuity });
+        out.skip(now, length);
+    }
+}
+
+#[cfg(test)]
+mod tests;

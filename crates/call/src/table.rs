@@ -1,0 +1,1 @@
+//! The switchboard's transition table.

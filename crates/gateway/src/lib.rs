@@ -1,0 +1,18 @@
+//! The program: configuration, wiring, the HTTP API, the switchboard's task, metrics.
+//!
+//! The only crate that sees everything, so the one kept smallest in decisions.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, missing_docs))]
+
+pub mod api;
+pub mod app;
+pub mod config;
+pub mod events;
+pub mod exchange;
+pub mod log;
+pub mod metrics;
+mod remembered;
+pub mod shutdown;
+mod snapshots;
+pub mod switchboard_task;
+pub mod tls;

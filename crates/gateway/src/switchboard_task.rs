@@ -1,0 +1,139 @@
+//! The task that owns the switchboard, and the handle by which the API speaks to it.
+
+use call::ending::Ending;
+use call::leg::{Gate, LegStats};
+use call::name::{CallName, LegId, Role, Side, StreamId};
+use call::start::{Report, Start};
+use call::switchboard::{Outcome, Refusal, StateName};
+use tokio::sync::{mpsc, oneshot};
+
+/// How the API speaks to the switchboard. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct SwitchboardHandle {
+    requests: mpsc::Sender<Request>,
+}
+
+/// One request to the switchboard's task, with where the answer goes.
+#[derive(Debug)]
+pub enum Request {
+    /// A command on a call.
+    Command(CallName, Command, oneshot::Sender<Result<Outcome, Refused>>),
+    /// One call, for the native API.
+    Call(CallName, oneshot::Sender<Option<CallSnapshot>>),
+    /// All calls, for the native API.
+    Calls(oneshot::Sender<Vec<CallSnapshot>>),
+}
+
+/// A command of the control API or of the native API.
+#[derive(Debug)]
+pub enum Command {
+    /// `start-streaming`
+    Start(Box<Start>),
+    /// `stop-streaming`
+    Stop,
+    /// `…/pause`
+    Pause,
+    /// `…/resume`
+    Resume,
+}
+
+/// Why a command was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The call's state does not allow it.
+    ByState(Refusal),
+    /// The gateway is shutting down: 503-01.
+    Draining,
+    /// The switchboard's task is gone or its queue is full: 503-01.
+    Unavailable,
+}
+
+/// A call at one moment, for the native API.
+#[derive(Clone, Debug)]
+pub struct CallSnapshot {
+    /// Its name.
+    pub name: CallName,
+    /// Its state.
+    pub state: StateName,
+    /// When its first leg, or the start that awaits one, came. Milliseconds since 1970.
+    pub began_unix_ms: u64,
+    /// What else the platform calls it: `streamSid`, `accountSid`.
+    pub identifiers: Vec<(&'static str, String)>,
+    /// Its live legs.
+    pub legs: Vec<LegSnapshot>,
+    /// Streams of the running start, and older ones not yet done.
+    pub streams: Vec<StreamSnapshot>,
+}
+
+/// A leg at one moment.
+#[derive(Clone, Debug)]
+pub struct LegSnapshot {
+    /// Its id.
+    pub id: LegId,
+    /// Which side it is.
+    pub side: Side,
+    /// Who speaks on it, once a start has said so.
+    pub role: Option<Role>,
+    /// Its gate.
+    pub gate: Gate,
+    /// What it has seen.
+    pub stats: LegStats,
+}
+
+/// A stream at one moment.
+#[derive(Clone, Debug)]
+pub struct StreamSnapshot {
+    /// Its id.
+    pub id: StreamId,
+    /// Who speaks on it.
+    pub role: Role,
+    /// The leg it hears, while that lives.
+    pub leg: Option<LegId>,
+    /// `opening`, `ready`, `finishing`, `finished`, `failed`.
+    pub state: &'static str,
+    /// Bytes of L16 sent to the service on all its sockets.
+    pub sent_bytes: u64,
+    /// Transcripts heard.
+    pub transcripts: u64,
+    /// Samples waiting to be sent.
+    pub waiting: u64,
+    /// How it ended, if it has.
+    pub report: Option<Report>,
+}
+
+/// How a call ended, for the log and the events.
+#[derive(Clone, Copy, Debug)]
+pub struct CallEnd {
+    /// Whose fault, and why.
+    pub ending: Ending,
+}
+
+impl SwitchboardHandle {
+    /// A handle and the requests that come through it, at most `capacity` waiting.
+    pub fn new(capacity: usize) -> (Self, mpsc::Receiver<Request>) {
+        let (requests, receiver) = mpsc::channel(capacity);
+        (Self { requests }, receiver)
+    }
+
+    /// Has a command carried out; answered once, within the control timeouts.
+    pub async fn command(&self, call: CallName, command: Command) -> Result<Outcome, Refused> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request::Command(call, command, answer);
+        self.requests.try_send(request).map_err(|_| Refused::Unavailable)?;
+        answered.await.unwrap_or(Err(Refused::Unavailable))
+    }
+
+    /// One call, if the switchboard knows it.
+    pub async fn call(&self, call: CallName) -> Result<Option<CallSnapshot>, Refused> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.try_send(Request::Call(call, answer)).map_err(|_| Refused::Unavailable)?;
+        answered.await.map_err(|_| Refused::Unavailable)
+    }
+
+    /// All calls.
+    pub async fn calls(&self) -> Result<Vec<CallSnapshot>, Refused> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.try_send(Request::Calls(answer)).map_err(|_| Refused::Unavailable)?;
+        answered.await.map_err(|_| Refused::Unavailable)
+    }
+}
