@@ -42,7 +42,7 @@ doc: ## documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --quiet
 
 deny: $(BUILD)/tools/bin/cargo-deny ## licences, banned crates, sources
-	$(BUILD)/tools/bin/cargo-deny --workspace check --config deploy/deny.toml bans licenses sources
+	$(BUILD)/tools/bin/cargo-deny --workspace --log-level error --config deploy/deny.toml check bans licenses sources
 
 purity: ## the pure crate knows no runtime; what ships knows no simulator
 	@! $(CARGO) tree --edges normal --package antiphon-call | grep -E ' (tokio|mio|socket2|hyper) '

@@ -1,1 +1,259 @@
-//! placeholder
+//! The world of a story, built in two lines: a speech service that hears, a gateway between, and
+//! callers that dial it. All on loopback, all in one process unless a story needs its own.
+
+#![expect(clippy::unwrap_used, reason = "what a test cannot build, it cannot test")]
+#![expect(clippy::missing_panics_doc, reason = "panicking is how a story fails")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway::app::Gateway;
+use gateway::config::Config;
+use gateway::shutdown::{Shutdown, Trigger};
+use serde_json::{Value, json};
+use sim::caller::twilio::{Options, Side, Signature, TwilioCall};
+use sim::control::{self, Answer, Start};
+use sim::hearing::Lexicon;
+use sim::service::autotranscribe::record::Recorded;
+use sim::service::autotranscribe::{AutoTranscribe, Running};
+use sim::speech::{Phrase, Role, Script};
+use tokio::task::JoinHandle;
+
+/// The id of the API key that every rig has.
+pub const API_ID: &str = "rig";
+/// Its secret.
+pub const API_SECRET: &str = "rig-api-secret";
+/// Twilio's auth token for the rig's account.
+pub const AUTH_TOKEN: &str = "12345678901234567890123456789012";
+/// What signs the rig's streaming URLs.
+pub const TOKEN_SECRET: &str = "rig-token-secret-of-thirty-two-bytes";
+/// The public URL of the rig's gateway: what Twilio would call.
+pub const PUBLIC_URL: &str = "https://gateway.example.com";
+
+/// How long a story waits for anything before it fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A gateway, its speech service, and the API between them and the story.
+pub struct World {
+    /// The speech service: what it heard, and what shall go wrong with it.
+    pub service: Running,
+    /// The control and native API.
+    pub api: control::Gateway,
+    /// `http://127.0.0.1:port`
+    pub base: String,
+    /// Drains and forces the gateway.
+    pub shutdown: Trigger,
+    running: JoinHandle<()>,
+}
+
+impl World {
+    /// A service that hears everything in the script, and a gateway with it as upstream.
+    pub async fn new() -> Self {
+        Self::with("").await
+    }
+
+    /// The same, with more configuration: TOML with whole sections, which replace the rig's.
+    pub async fn with(more: &str) -> Self {
+        Self::with_service(service_config(), more).await
+    }
+
+    /// The same, with a service of the story's own.
+    pub async fn with_service(
+        service: sim::service::autotranscribe::Config,
+        more: &str,
+    ) -> Self {
+        install_crypto();
+        let service = AutoTranscribe::start(service).await.unwrap();
+        let config = config(&service.url(), more);
+        let gateway = Gateway::bind(config).await.unwrap();
+        let base = format!("http://{}", gateway.addresses().http);
+        let (trigger, shutdown) = Shutdown::manual();
+        let running = tasks().spawn(async move { gateway.run(shutdown).await.unwrap() });
+        let api = control::Gateway::new(&base, API_ID, API_SECRET, None).unwrap();
+        api.ready(PATIENCE).await.unwrap();
+        Self { service, api, base, shutdown: trigger, running }
+    }
+
+    /// A caller whose stream is open and announced, with both tracks, as fast as TCP takes it.
+    pub async fn dial(&self) -> TwilioCall {
+        self.dial_with(|_| {}).await
+    }
+
+    /// A caller that differs from the usual one.
+    pub async fn dial_with(&self, change: impl FnOnce(&mut Options)) -> TwilioCall {
+        let mut options = self.options().await;
+        change(&mut options);
+        TwilioCall::dial(options).await.unwrap()
+    }
+
+    /// What the usual caller is like.
+    pub async fn options(&self) -> Options {
+        let url = self.api.twilio_url().await.unwrap();
+        let tls = sim::caller::tls::client_config(None).unwrap();
+        let mut options = Options::new(url, tls);
+        options.via = Some(self.base.replace("http://", "ws://"));
+        options.signature = Signature::AuthToken(AUTH_TOKEN.to_owned());
+        options.speed = 0.0;
+        options
+    }
+
+    /// Starts the transcription of a call and expects it to be running.
+    pub async fn start(&self, call: &TwilioCall) -> Answer {
+        let answer = self.try_start(call.call_sid()).await;
+        assert!(answer.is_ok(), "the start was refused: {}", answer.complaint());
+        answer
+    }
+
+    /// Starts the transcription of a call.
+    pub async fn try_start(&self, guid: &str) -> Answer {
+        self.api.start(&Start::of(guid)).await.unwrap()
+    }
+
+    /// Stops the transcription of a call and expects both sides' summaries.
+    pub async fn stop(&self, call: &TwilioCall) -> Answer {
+        let answer = self.try_stop(call.call_sid()).await;
+        assert!(answer.is_ok(), "the stop was refused: {}", answer.complaint());
+        answer
+    }
+
+    /// Stops the transcription of a call.
+    pub async fn try_stop(&self, guid: &str) -> Answer {
+        self.api.stop(guid).await.unwrap()
+    }
+
+    /// A call as the native API shows it; null if it knows none.
+    pub async fn call(&self, guid: &str) -> Value {
+        let answer = self.api.call(guid).await.unwrap();
+        if answer.status == 200 { answer.body } else { Value::Null }
+    }
+
+    /// Waits until the native API shows a call as wanted.
+    pub async fn until_call(&self, guid: &str, so: impl Fn(&Value) -> bool) -> Value {
+        let mut events = self.api.events(None).await.unwrap();
+        eventually("the call to be as wanted", async {
+            loop {
+                let call = self.call(guid).await;
+                if so(&call) {
+                    return call;
+                }
+                // Looks again at every event, and now and then for what is not told as one.
+                let next = events.next();
+                drop(tokio::time::timeout(Duration::from_millis(50), next).await);
+            }
+        })
+        .await
+    }
+
+    /// Waits until the call is in this state; `gone` is none.
+    pub async fn until_state(&self, guid: &str, state: &str) {
+        let so = |call: &Value| match state {
+            "gone" => call.is_null(),
+            state => call["state"] == state,
+        };
+        self.until_call(guid, so).await;
+    }
+
+    /// Waits until the service's streams are as wanted.
+    pub async fn until_heard(&self, so: impl FnMut(&[Recorded]) -> bool) {
+        eventually("the service to hear as wanted", self.service.wait_for(so)).await;
+    }
+
+    /// The phrases the service heard of one role, over all its streams, in order.
+    pub fn heard(&self, role: Role) -> Vec<String> {
+        self.service.with_streams(|streams| {
+            let of_role = streams.iter().filter(|stream| stream.role() == Some(role));
+            of_role.flat_map(|stream| stream.heard()).map(str::to_owned).collect()
+        })
+    }
+
+    /// One number out of `/metrics`, by its name and labels as they are printed; 0 if absent.
+    pub async fn metric(&self, series: &str) -> f64 {
+        let text = self.api.text("/metrics").await.unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.trim().parse().unwrap())
+    }
+
+    /// Ends the gateway as SIGTERM does, and waits for it.
+    pub async fn end(self) {
+        self.shutdown.drain();
+        eventually("the gateway to end", self.running).await.unwrap();
+    }
+
+    /// Waits until the gateway's process would have ended.
+    pub async fn ended(&mut self) {
+        eventually("the gateway to end", &mut self.running).await.unwrap();
+    }
+}
+
+/// A service on a free port that hears the whole script.
+pub fn service_config() -> sim::service::autotranscribe::Config {
+    let lexicon = Arc::new(Lexicon::new(Script::standard().phrases()).unwrap());
+    sim::service::autotranscribe::Config { lexicon: Some(lexicon), ..Default::default() }
+}
+
+/// The rig's configuration, with more TOML whose sections replace or extend it.
+pub fn config(service_url: &str, more: &str) -> Config {
+    let mut base: toml::Table = format!(
+        "[http]\nlisten = \"127.0.0.1:0\"\npublic_url = \"{PUBLIC_URL}\"\n\
+         [[api_keys]]\nid = \"{API_ID}\"\nsecret = \"{API_SECRET}\"\n\
+         [twilio]\nauth_tokens = [\"{AUTH_TOKEN}\"]\ntoken_secret = \"{TOKEN_SECRET}\"\n\
+         [upstream.autotranscribe]\nbase_url = \"{service_url}\"\napi_id = \"{}\"\napi_secret = \"{}\"\n\
+         [limits]\nrequests_per_second = 100000\nrequests_burst = 100000\n",
+        sim::service::autotranscribe::Config::default().api_id,
+        sim::service::autotranscribe::Config::default().api_secret,
+    )
+    .parse()
+    .unwrap();
+    merge(&mut base, more.parse().unwrap());
+    let text = toml::to_string(&base).unwrap();
+    Config::parse(Path::new("rig.toml"), &text, []).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A phrase of the standard script.
+pub fn phrase(id: &str) -> &'static Phrase {
+    Script::standard().phrase(id).unwrap_or_else(|| panic!("no phrase {id}"))
+}
+
+/// Says a phrase of the script on the side of its speaker, with the pause that ends an utterance.
+pub async fn say(call: &mut TwilioCall, id: &str) {
+    let phrase = phrase(id);
+    let side = match phrase.role {
+        Role::Agent => Side::Outbound,
+        Role::Customer => Side::Inbound,
+    };
+    call.say(side, &phrase.samples).await.unwrap();
+    call.silence(Duration::from_millis(700)).await.unwrap();
+}
+
+/// Fails a story that waits for too long.
+pub async fn eventually<T>(what: &str, event: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, event).await {
+        Ok(done) => done,
+        Err(_) => panic!("waited {} s for {what}", PATIENCE.as_secs()),
+    }
+}
+
+/// A command's body, for stories that write their own.
+pub fn command(guid: &str) -> Value {
+    json!({"namespace": "twilio", "guid": guid, "customerId": "customer-1", "agentId": "agent-1"})
+}
+
+/// Where a story's tasks run.
+pub fn tasks() -> tokio_util::task::TaskTracker {
+    tokio_util::task::TaskTracker::new()
+}
+
+fn install_crypto() {
+    // Whoever was first has installed the same one.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+}
+
+fn merge(into: &mut toml::Table, from: toml::Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(toml::Value::Table(into)), toml::Value::Table(from)) => merge(into, from),
+            (_, value) => drop(into.insert(key, value)),
+        }
+    }
+}

@@ -56,7 +56,11 @@ impl Codec {
     /// Decodes a whole payload to the end of `out`. G.711 has no memory, so there is no decoder to keep.
     pub fn decode(self, payload: &[u8], out: &mut Vec<i16>) {
         match self {
-            Self::L16 => out.extend(payload.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]]))),
+            Self::L16 => out.extend(
+                payload
+                    .chunks_exact(2)
+                    .map(|pair| i16::from_le_bytes([pair[0], pair[1]])),
+            ),
             Self::Pcma => extend(out, payload, decode_alaw),
             Self::Pcmu => extend(out, payload, decode_ulaw),
         }

@@ -15,6 +15,9 @@ pub struct Backlog {
     filling: Vec<i16>,
     /// Where `filling` begins, on the stream's clock.
     filling_at: u64,
+    /// What stands before this, on the stream's clock, was thrown away by order, and what was taken of
+    /// it may not come back.
+    discarded_to: u64,
     gaps: VecDeque<Gap>,
     counts: BacklogCounts,
     ended: bool,
@@ -81,6 +84,7 @@ impl Backlog {
             ready: VecDeque::new(),
             filling: Vec::with_capacity(chunk_samples + chunk_samples / 4),
             filling_at: 0,
+            discarded_to: 0,
             gaps: VecDeque::new(),
             counts: BacklogCounts::default(),
             ended: false,
@@ -133,15 +137,23 @@ impl Backlog {
 
     /// Throws away all that is unsent and records it as a gap.
     pub fn discard(&mut self) {
-        let from = self.ready.front().map_or(self.filling_at, |chunk| chunk.position);
+        let from = self
+            .ready
+            .front()
+            .map_or(self.filling_at, |chunk| chunk.position);
         let to = self.end();
         let waiting = self.waiting();
         self.ready.clear();
         self.filling.clear();
         self.filling_at = to;
+        self.discarded_to = to;
         self.counts.dropped += waiting;
         if waiting > 0 {
-            self.note(Gap { from, to, reason: GapReason::Discarded });
+            self.note(Gap {
+                from,
+                to,
+                reason: GapReason::Discarded,
+            });
         }
     }
 
@@ -163,9 +175,20 @@ impl Backlog {
         }
     }
 
-    /// Puts back a chunk that was taken and could not be sent; true if there was room.
+    /// Puts back a chunk that was taken and could not be sent. False if something was dropped: there
+    /// was no room, or it was thrown away by order meanwhile.
     pub fn untake(&mut self, chunk: Chunk) -> bool {
         self.counts.taken -= chunk.len();
+        if chunk.position < self.discarded_to {
+            self.counts.dropped += chunk.len();
+            let (from, to) = (chunk.position, chunk.position + chunk.len());
+            self.note(Gap {
+                from,
+                to,
+                reason: GapReason::Discarded,
+            });
+            return false;
+        }
         self.ready.push_front(chunk);
         let dropped = self.counts.dropped;
         self.shed();
@@ -218,7 +241,11 @@ impl Backlog {
         next.extend_from_slice(&self.filling[length..]);
         let mut samples = std::mem::replace(&mut self.filling, next);
         samples.truncate(length);
-        self.ready.push_back(Chunk { position: self.filling_at, samples, arrived: now });
+        self.ready.push_back(Chunk {
+            position: self.filling_at,
+            samples,
+            arrived: now,
+        });
         self.filling_at += length as u64;
         self.shed();
     }
@@ -228,7 +255,11 @@ impl Backlog {
             if let Some(chunk) = self.ready.pop_front() {
                 self.counts.dropped += chunk.len();
                 let to = chunk.position + chunk.len();
-                self.note(Gap { from: chunk.position, to, reason: GapReason::Overflow });
+                self.note(Gap {
+                    from: chunk.position,
+                    to,
+                    reason: GapReason::Overflow,
+                });
             }
         }
     }

@@ -34,7 +34,13 @@ impl Ending {
 
 impl Fault {
     /// All of them, in alphabetical order.
-    pub const ALL: [Self; 5] = [Self::Client, Self::Gateway, Self::Nobody, Self::Unknown, Self::Upstream];
+    pub const ALL: [Self; 5] = [
+        Self::Client,
+        Self::Gateway,
+        Self::Nobody,
+        Self::Unknown,
+        Self::Upstream,
+    ];
 
     /// For labels and logs.
     pub fn as_str(self) -> &'static str {

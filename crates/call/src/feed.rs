@@ -69,8 +69,15 @@ struct LineInner {
 
 /// Makes a leg with its gate shut.
 pub fn leg(now: Instant, config: LegConfig, clock: MediaClock) -> (LegFeed, LegControl) {
-    let joint = Arc::new(Mutex::new(Joint { leg: Leg::new(now, config), line: None, fed: true }));
-    let control = LegControl { joint: Arc::clone(&joint), clock: clock.clone() };
+    let joint = Arc::new(Mutex::new(Joint {
+        leg: Leg::new(now, config),
+        line: None,
+        fed: true,
+    }));
+    let control = LegControl {
+        joint: Arc::clone(&joint),
+        clock: clock.clone(),
+    };
     (LegFeed { joint, clock }, control)
 }
 
@@ -99,7 +106,9 @@ impl LegFeed {
 
     /// Brings one frame. Never waits.
     pub fn push(&self, now: Instant, frame: Frame<'_>) {
-        let end = frame.position.saturating_add(frame.codec.samples(frame.payload.len()));
+        let end = frame
+            .position
+            .saturating_add(frame.codec.samples(frame.payload.len()));
         self.with(|leg, backlog| match backlog {
             Some(backlog) => leg.push(now, frame, backlog),
             None => leg.withhold(now, frame.position, end - frame.position, None),
@@ -154,7 +163,11 @@ impl LegControl {
         }
         joint.shut(false);
         let backlog = Backlog::new(config.chunk_samples, config.chunks_max);
-        let inner = Mutex::new(LineInner { backlog, waker: None, heard: true });
+        let inner = Mutex::new(LineInner {
+            backlog,
+            waker: None,
+            heard: true,
+        });
         let line = Arc::new(Line { inner });
         joint.leg.open(zero);
         joint.line = Some(Arc::clone(&line));
@@ -222,7 +235,8 @@ impl ChunkSource {
         }
     }
 
-    /// Puts back what could not be sent. False if there was no room and something was dropped.
+    /// Puts back what could not be sent. False if something was dropped: there was no room, or the
+    /// chunk was thrown away by order meanwhile.
     pub fn untake(&mut self, chunk: Chunk) -> bool {
         lock(&self.line.inner).backlog.untake(chunk)
     }

@@ -99,7 +99,14 @@ impl Leg {
     pub fn new(now: Instant, config: LegConfig) -> Self {
         let order = Order::new(config.order_frames);
         let stats = LegStats::default();
-        Self { config, gate: Gate::Shut, expected: 0, order, stats, touched: now }
+        Self {
+            config,
+            gate: Gate::Shut,
+            expected: 0,
+            order,
+            stats,
+            touched: now,
+        }
     }
 
     /// Whether sound may pass now.
@@ -120,8 +127,12 @@ impl Leg {
     /// Opens the gate towards a new stream, whose clock is 0 at `zero` of the leg's clock. What was said before is
     /// gone; a side that has been silent until then is gated up to `zero`, so both sides' clocks agree.
     pub fn open(&mut self, zero: u64) {
-        self.stats.gated = (self.stats.gated + zero).saturating_sub(self.expected);
-        self.expected = zero;
+        // A frame may have been gated since the clock was read, and `wobble` may have put one beyond
+        // it: the clock goes back by what was gated at most, so it stays the sum of its parts.
+        let back = self.expected.saturating_sub(zero).min(self.stats.gated);
+        let on = zero.saturating_sub(self.expected);
+        self.stats.gated = self.stats.gated - back + on;
+        self.expected = self.expected - back + on;
         self.gate = Gate::Open;
     }
 
@@ -159,7 +170,13 @@ impl Leg {
     }
 
     /// Takes the length of one frame behind a gate that is not open. True if a chunk became ready.
-    pub fn withhold(&mut self, now: Instant, at: u64, length: u64, out: Option<&mut Backlog>) -> bool {
+    pub fn withhold(
+        &mut self,
+        now: Instant,
+        at: u64,
+        length: u64,
+        out: Option<&mut Backlog>,
+    ) -> bool {
         self.count(now, length);
         self.pass_by(now, at.saturating_add(length), out)
     }
@@ -177,6 +194,12 @@ impl Leg {
         let released = self.release(now, out);
         let silence = to.saturating_sub(self.expected);
         self.expected += silence;
+        if silence > audio::samples(self.config.gap_fill_max) {
+            // The other side's clock jumped: this side follows it, it is not filled.
+            self.stats.skipped += silence;
+            self.jump(now, silence, out);
+            return true;
+        }
         self.stats.quiet += silence;
         out.append_silence(now, silence) | released
     }
@@ -201,7 +224,11 @@ impl Leg {
             (Gate::Paused, Some(out)) => {
                 self.stats.paused += length;
                 let at = out.end();
-                out.note(Gap { from: at, to: at + length, reason: GapReason::Paused });
+                out.note(Gap {
+                    from: at,
+                    to: at + length,
+                    reason: GapReason::Paused,
+                });
                 out.append_silence(now, length)
             }
             _ => {
@@ -232,13 +259,23 @@ impl Leg {
         }
         // The window is full: what has not come by now is lost.
         self.hold(frame);
-        self.order.first().is_some_and(|held| self.write_after_gap(now, &held, out))
+        self.order
+            .first()
+            .is_some_and(|held| self.write_after_gap(now, &held, out))
     }
 
     fn hold(&mut self, frame: Frame<'_>) {
         let length = frame.codec.samples(frame.payload.len());
-        let Frame { position, codec, payload } = frame;
-        if !self.order.hold(Held { position, codec, payload: payload.to_vec() }) {
+        let Frame {
+            position,
+            codec,
+            payload,
+        } = frame;
+        if !self.order.hold(Held {
+            position,
+            codec,
+            payload: payload.to_vec(),
+        }) {
             self.stats.late += length;
         }
     }
@@ -249,7 +286,11 @@ impl Leg {
         let mut ready = false;
         while let Some(held) = self.order.due(self.expected + wobble) {
             self.stats.reordered += 1;
-            let frame = Frame { position: held.position, codec: held.codec, payload: &held.payload };
+            let frame = Frame {
+                position: held.position,
+                codec: held.codec,
+                payload: &held.payload,
+            };
             ready |= self.write(now, frame, out);
         }
         ready
@@ -268,12 +309,20 @@ impl Leg {
         let lost = held.position.saturating_sub(self.expected);
         let at = out.end();
         if lost > 0 {
-            out.note(Gap { from: at, to: at + lost, reason: GapReason::Lost });
+            out.note(Gap {
+                from: at,
+                to: at + lost,
+                reason: GapReason::Lost,
+            });
             self.expected += lost;
             self.stats.filled += lost;
         }
         let filled = out.append_silence(now, lost);
-        let frame = Frame { position: held.position, codec: held.codec, payload: &held.payload };
+        let frame = Frame {
+            position: held.position,
+            codec: held.codec,
+            payload: &held.payload,
+        };
         self.write(now, frame, out) | filled
     }
 
@@ -281,7 +330,11 @@ impl Leg {
     fn write(&mut self, now: Instant, frame: Frame<'_>, out: &mut Backlog) -> bool {
         let length = frame.codec.samples(frame.payload.len());
         let behind = self.expected.saturating_sub(frame.position);
-        let taken = if behind <= audio::samples(self.config.wobble) { 0 } else { behind.min(length) };
+        let taken = if behind <= audio::samples(self.config.wobble) {
+            0
+        } else {
+            behind.min(length)
+        };
         self.stats.late += taken;
         let rest = &frame.payload[taken as usize * frame.codec.bytes_per_sample()..];
         let fresh = length - taken;
@@ -294,7 +347,11 @@ impl Leg {
         let ready = out.append(now, |samples| {
             let before = samples.len();
             frame.codec.decode(rest, samples);
-            peak = samples[before..].iter().map(|sample| sample.unsigned_abs()).max().unwrap_or(0);
+            peak = samples[before..]
+                .iter()
+                .map(|sample| sample.unsigned_abs())
+                .max()
+                .unwrap_or(0);
         });
         self.stats.peak = peak;
         ready
@@ -302,7 +359,11 @@ impl Leg {
 
     fn jump(&self, now: Instant, length: u64, out: &mut Backlog) {
         let at = out.end();
-        out.note(Gap { from: at, to: at + length, reason: GapReason::Discontinuity });
+        out.note(Gap {
+            from: at,
+            to: at + length,
+            reason: GapReason::Discontinuity,
+        });
         out.skip(now, length);
     }
 }

@@ -12,6 +12,9 @@ pub mod feed;
 pub mod leg;
 pub mod name;
 pub mod order;
+#[doc(hidden)]
+#[macro_use]
+pub mod planted;
 pub mod private;
 pub mod start;
 pub mod switchboard;

@@ -76,7 +76,12 @@ pub enum Role {
 
 impl Namespace {
     /// All of them, in alphabetical order.
-    pub const ALL: [Self; 4] = [Self::AmazonConnect, Self::GenesysAudioHook, Self::Siprec, Self::Twilio];
+    pub const ALL: [Self; 4] = [
+        Self::AmazonConnect,
+        Self::GenesysAudioHook,
+        Self::Siprec,
+        Self::Twilio,
+    ];
 
     /// The control API's spelling.
     pub fn as_str(self) -> &'static str {
@@ -90,7 +95,9 @@ impl Namespace {
 
     /// Reads the control API's spelling; anything else is `None`.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|namespace| namespace.as_str() == text)
+        Self::ALL
+            .into_iter()
+            .find(|namespace| namespace.as_str() == text)
     }
 }
 

@@ -20,17 +20,13 @@ pub struct Held {
     pub payload: Vec<u8>,
 }
 
-impl Held {
-    /// Samples it holds.
-    pub fn len(&self) -> u64 {
-        self.codec.samples(self.payload.len())
-    }
-}
-
 impl Order {
     /// Holds back at most so many frames; 0 holds none.
     pub fn new(frames_max: usize) -> Self {
-        Self { held: Vec::new(), frames_max }
+        Self {
+            held: Vec::new(),
+            frames_max,
+        }
     }
 
     /// Whether another frame may be held.
@@ -45,7 +41,10 @@ impl Order {
 
     /// Keeps a frame; false if one of the same position is held already.
     pub fn hold(&mut self, frame: Held) -> bool {
-        match self.held.binary_search_by_key(&frame.position, |held| held.position) {
+        match self
+            .held
+            .binary_search_by_key(&frame.position, |held| held.position)
+        {
             Ok(_) => false,
             Err(at) => {
                 self.held.insert(at, frame);

@@ -115,7 +115,11 @@ impl Start {
 
 impl Redaction {
     /// All of them, in alphabetical order.
-    pub const ALL: [Self; 3] = [Self::Redacted, Self::RedactedAndUnredacted, Self::Unredacted];
+    pub const ALL: [Self; 3] = [
+        Self::Redacted,
+        Self::RedactedAndUnredacted,
+        Self::Unredacted,
+    ];
 
     /// The contract's spelling.
     pub fn as_str(self) -> &'static str {
@@ -128,19 +132,27 @@ impl Redaction {
 
     /// Reads that spelling; anything else is `None`.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|redaction| redaction.as_str() == text)
+        Self::ALL
+            .into_iter()
+            .find(|redaction| redaction.as_str() == text)
     }
 }
 
 impl Status {
     /// 1000.
     pub fn ok() -> Self {
-        Self { code: 1000, description: "OK".to_owned() }
+        Self {
+            code: 1000,
+            description: "OK".to_owned(),
+        }
     }
 
     /// 5000, with words of ours: the service itself said nothing.
     pub fn internal(description: impl Into<String>) -> Self {
-        Self { code: 5000, description: description.into() }
+        Self {
+            code: 5000,
+            description: description.into(),
+        }
     }
 
     /// Whether it is 1000.

@@ -2,15 +2,22 @@
 //!
 //! # The law of the switchboard
 //!
-//! After every [`Switchboard::handle`] drain [`Switchboard::poll`] until it yields nothing, and carry out each output
-//! in the order it came. Then wait until [`Switchboard::deadline`], or the next event, whichever is first; a deadline
-//! that has come is told as [`Input::Tick`].
+//! After every [`Switchboard::handle`] drain [`Switchboard::poll`] until it yields nothing, and
+//! carry out each output in the order it came. Then wait until [`Switchboard::deadline`], or the
+//! next event, whichever is first; a deadline that has come is told as [`Input::Tick`].
+//!
+//! Tickets of commands count up from 0; those of the switchboard's own shuttings count down from
+//! the top, so the two never meet.
 
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::ending::Ending;
 use crate::name::{CallName, LegId, Role, Side, StreamId, Ticket};
 use crate::start::{Report, Start, StreamSpec};
+use crate::table;
+use crate::table::call::Call;
+use crate::table::desk::{Desk, Index};
 
 /// What can happen.
 #[derive(Clone, Debug)]
@@ -42,19 +49,23 @@ pub enum Input {
 /// What is to be done.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Open a leg's gate, towards a new stream, or towards the stream it holds when the id is the same.
+    /// Open a leg's gate, towards a new stream, or towards the stream it holds when the id is the
+    /// same.
     OpenGate(LegId, StreamSpec),
     /// Shut a leg's gate and confirm with this ticket.
     ShutGate(LegId, Ticket, Then),
-    /// End a leg: it was replaced by newer media, or did not confirm in time.
+    /// End a leg: it was replaced by newer media, or did not confirm in time. Its end is its
+    /// receipt.
     EndLeg(LegId),
-    /// Give a stream up at once: its start was undone before the service accepted it.
+    /// Give a stream up at once, unsent sound and all: the service did not accept it before a stop
+    /// or `start_timeout`. Its report is already decided.
     AbandonStream(StreamId),
     /// Answer a command, once.
     Answer(Ticket, Result<Outcome, Refusal>),
-    /// A command changed the state of a call; for events, not for control.
+    /// A call has entered a state; for events, not for control.
     Changed(CallName, StateName),
-    /// A call is over and forgotten.
+    /// A call is over and forgotten. The ending is that of its last leg, or the service's fault if
+    /// a stream was given up.
     Ended(CallName, Ending),
 }
 
@@ -72,7 +83,8 @@ pub enum Then {
 pub struct Outcome {
     /// `isOk:false` with its `errorMessage`; `None` is `isOk:true`.
     pub error: Option<String>,
-    /// One report a role that took part; none for a pause, a resume, or the stop of an awaited start.
+    /// One report a role that took part; none for a pause, a resume, or the stop of an awaited
+    /// start.
     pub reports: Vec<Report>,
 }
 
@@ -163,37 +175,123 @@ pub struct StreamView {
 /// All calls of one gateway. One task owns it; see the module's law.
 #[derive(Debug)]
 pub struct Switchboard {
-    #[expect(dead_code, reason = "the machine is not written yet")]
     patience: Patience,
+    calls: HashMap<CallName, Call>,
+    index: Index,
+    /// When which call is to be looked at: one entry for each call that waits for something.
+    deadlines: BTreeSet<(Instant, CallName)>,
+    outputs: VecDeque<Output>,
 }
 
 impl Switchboard {
     /// With no call.
     pub fn new(patience: Patience) -> Self {
-        Self { patience }
+        Self {
+            patience,
+            calls: HashMap::new(),
+            index: Index::default(),
+            deadlines: BTreeSet::new(),
+            outputs: VecDeque::new(),
+        }
     }
 
     /// Takes in what happened at `now`.
-    pub fn handle(&mut self, _now: Instant, _input: Input) {}
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        if matches!(input, Input::Tick) {
+            for name in self.due(now) {
+                self.turn(now, name, Input::Tick);
+            }
+        } else if let Some(name) = self.whose(&input) {
+            self.turn(now, name, input);
+        }
+    }
 
     /// The next thing to do.
     pub fn poll(&mut self) -> Option<Output> {
-        None
+        self.outputs.pop_front()
     }
 
     /// When to say [`Input::Tick`] at the latest.
     pub fn deadline(&self) -> Option<Instant> {
-        None
+        self.deadlines.first().map(|(at, _)| *at)
     }
 
-    /// All calls, for the native API.
+    /// All calls, by name, for the native API.
     pub fn calls(&self) -> Vec<CallView> {
-        Vec::new()
+        let mut views: Vec<_> = self.calls.values().map(Call::view).collect();
+        views.sort_by(|a, b| a.name.cmp(&b.name));
+        views
     }
 
     /// One call, for the native API.
-    pub fn call(&self, _name: &CallName) -> Option<CallView> {
-        None
+    pub fn call(&self, name: &CallName) -> Option<CallView> {
+        self.calls.get(name).map(Call::view)
+    }
+
+    /// Whether nothing is known and nothing awaited: no call, no leg, no stream, no deadline.
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty() && self.index.is_empty() && self.deadlines.is_empty()
+    }
+
+    /// From here on the table has this fault.
+    #[cfg(feature = "planted")]
+    pub fn plant(&mut self, fault: crate::planted::Planted) {
+        self.index.planted = Some(fault);
+    }
+
+    /// Which call an input is about; `None` for a leg or a stream that is no longer known.
+    fn whose(&self, input: &Input) -> Option<CallName> {
+        match input {
+            Input::LegOpened(name, leg, _) => {
+                (!self.index.legs.contains_key(leg)).then(|| name.clone())
+            }
+            Input::LegEnded(leg, _) | Input::GateShut(leg, _) => self.index.legs.get(leg).cloned(),
+            Input::StreamReady(id) => self.index.streams.get(id).cloned(),
+            Input::StreamFailed(report) | Input::StreamFinished(report) => {
+                self.index.streams.get(&report.id).cloned()
+            }
+            Input::Start(_, name, _)
+            | Input::Stop(_, name)
+            | Input::Pause(_, name)
+            | Input::Resume(_, name) => Some(name.clone()),
+            Input::Tick => None,
+        }
+    }
+
+    fn due(&self, now: Instant) -> Vec<CallName> {
+        let due = self.deadlines.iter().take_while(|(at, _)| *at <= now);
+        due.map(|(_, name)| name.clone()).collect()
+    }
+
+    fn turn(&mut self, now: Instant, name: CallName, input: Input) {
+        let Self {
+            patience,
+            calls,
+            index,
+            deadlines,
+            outputs,
+        } = self;
+        let call = calls.remove(&name);
+        let before = call.as_ref().and_then(Call::deadline);
+        let mut desk = Desk {
+            now,
+            patience,
+            index,
+            outputs,
+        };
+        let call = table::turn(call, &mut desk, input);
+        let after = call.as_ref().and_then(Call::deadline);
+        if before != after {
+            if let Some(at) = before {
+                deadlines.remove(&(at, name.clone()));
+            }
+            if let Some(at) = after {
+                deadlines.insert((at, name.clone()));
+            }
+        }
+        if let Some(call) = call {
+            calls.insert(name, call);
+        }
     }
 }
 

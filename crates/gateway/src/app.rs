@@ -1,1 +1,250 @@
-//! Not written yet.
+//! The wiring, read top to bottom: bind everything, run everything, drain everything.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use call::switchboard::Switchboard;
+use ingress::intake::Intake;
+use ingress::twilio::Twilio;
+use prometheus::Registry;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use upstream::autotranscribe::{AutoTranscribe, AutoTranscribeError};
+use upstream::stream::Deps;
+use upstream::trust::{Trust, TrustError};
+use upstream::wire::Wire;
+
+use crate::api::auth::{ApiKey, ApiKeys};
+use crate::api::{self, ApiState, Build};
+use crate::config::{Config, settings};
+use crate::events::Bus;
+use crate::exchange::{Exchange, World};
+use crate::listener::Switching;
+use crate::metrics::Metrics;
+use crate::metrics::connections::ConnectionMetrics;
+use crate::server::{BindError, Server};
+use crate::shutdown::{Hangups, Shutdown};
+use crate::switchboard_task::SwitchboardHandle;
+use crate::tls::{Certificates, TlsError};
+
+/// A gateway that listens and does not serve yet.
+pub struct Gateway {
+    config: Config,
+    addresses: Addresses,
+    server: Server,
+    router: axum::Router,
+    exchange: Exchange,
+    switchboard: SwitchboardHandle,
+    twilio: Arc<Twilio>,
+    keys: ApiKeys,
+    bus: Arc<Bus>,
+    live: watch::Receiver<usize>,
+    /// The API's sign that no new calls are taken.
+    draining: CancellationToken,
+    streams: TaskTracker,
+}
+
+/// Where a gateway listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// API, Twilio, health and metrics.
+    pub http: SocketAddr,
+}
+
+/// Why a gateway cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// Two metrics have one name: a defect.
+    #[error("a metric cannot be registered: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The speech service cannot be used as configured.
+    #[error("upstream.autotranscribe: {0}")]
+    Service(#[from] AutoTranscribeError),
+    /// The operating system gives no signals.
+    #[error("signals cannot be received: {0}")]
+    Signals(std::io::Error),
+    /// Certificate or key cannot be used.
+    #[error("http.tls: {0}")]
+    Tls(#[from] TlsError),
+    /// The authorities to trust cannot be read.
+    #[error("upstream.ca_file: {0}")]
+    Trust(#[from] TrustError),
+}
+
+impl Gateway {
+    /// Puts the parts together and binds the ports. Nothing is served before [`Gateway::run`].
+    pub async fn bind(config: Config) -> Result<Self, StartError> {
+        let registry = Registry::new();
+        let metrics = Arc::new(Metrics::register(&registry)?);
+        Metrics::build(&registry, env!("CARGO_PKG_VERSION"))?;
+        let bus = Bus::counted(config.limits.events_ring_max, Arc::clone(&metrics));
+        let (intake, arrivals) = Intake::new(config.twilio.leg());
+        let sockets = Arc::new(ingress::metrics::Metrics::register(&registry)?);
+        let twilio = Twilio::new(config.twilio(), intake, sockets);
+        let (listener, reports) = Switching::new(Arc::clone(&bus));
+        let upstream = Arc::new(deps(&config, &registry, listener)?);
+        let (switchboard, requests) = SwitchboardHandle::new(config.limits.commands_max);
+        let (live_sender, live) = watch::channel(0);
+        let streams = TaskTracker::new();
+        let world = World {
+            bus: Arc::clone(&bus),
+            upstream,
+            line: config.upstream.line(),
+            discard_backlog: config.pci.discard_backlog,
+            remember: config.control.remember,
+            overdue_after: config.upstream.drain_timeout + Duration::from_secs(60),
+            metrics: Arc::clone(&metrics),
+            tasks: streams.clone(),
+        };
+        let exchange = Exchange { requests, arrivals, reports, live: live_sender, world };
+        let keys = ApiKeys::new(&keys_of(&config.api_keys));
+        let draining = CancellationToken::new();
+        let minting = Arc::clone(&twilio);
+        let state = ApiState {
+            switchboard: switchboard.clone(),
+            bus: Arc::clone(&bus),
+            keys: keys.clone(),
+            streaming_url: Arc::new(move || minting.streaming_url(SystemTime::now())),
+            registry: registry.clone(),
+            metrics,
+            settings: config.api(),
+            draining: draining.clone(),
+            build: Build { version: env!("CARGO_PKG_VERSION"), commit: option_env!("ANTIPHON_COMMIT") },
+            ids: Arc::new(uuid::Uuid::new_v4),
+        };
+        let router = api::router(state).merge(twilio.routes());
+        let notices = ConnectionMetrics::register(&registry)?;
+        let server = listen(&config, notices).await?;
+        let addresses = Addresses { http: server.address() };
+        Ok(Self {
+            config,
+            addresses,
+            server,
+            router,
+            exchange,
+            switchboard,
+            twilio,
+            keys,
+            bus,
+            live,
+            draining,
+            streams,
+        })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Serves until `shutdown` says drain, then lets running calls live on until they end,
+    /// `shutdown.drain_timeout` is over, or it says force.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), StartError> {
+        let Self { config, server, router, exchange, switchboard, twilio, keys, .. } = self;
+        let hangups = Hangups::new().map_err(StartError::Signals)?;
+        let tasks = TaskTracker::new();
+        let stop = CancellationToken::new();
+        let exchange = tasks.spawn(exchange.run(Switchboard::new(config.patience())));
+        tasks.spawn(server.run(router, stop.clone()));
+        let reloading = reload(config.clone(), hangups, keys, Arc::clone(&twilio));
+        tasks.spawn(stop.clone().run_until_cancelled_owned(reloading));
+        tokio::select! {
+            () = shutdown.drain.cancelled() => {}
+            ended = exchange => {
+                // Without its switchboard a gateway can neither start nor stop: guessing on is worse.
+                tracing::error!(panicked = ended.is_err(), "The exchange ended; ending the process.");
+                return Ok(());
+            }
+        }
+        self.draining.cancel();
+        switchboard.drain();
+        twilio.refuse_new();
+        drain(&config, self.live, &shutdown).await;
+        let goodbye = async {
+            twilio.close_all().await;
+            self.streams.close();
+            self.streams.wait().await;
+        };
+        let patience = config.upstream.drain_timeout + config.shutdown.goodbye_timeout;
+        tokio::select! {
+            () = shutdown.force.cancelled() => tracing::warn!("Forced; streams are cut off."),
+            ended = tokio::time::timeout(patience, goodbye) => {
+                if ended.is_err() {
+                    tracing::warn!("Streams did not end in time and are cut off.");
+                }
+            }
+        }
+        self.bus.close();
+        stop.cancel();
+        drop(switchboard);
+        tasks.close();
+        let closing = tokio::time::timeout(config.shutdown.goodbye_timeout, tasks.wait());
+        tokio::select! {
+            () = shutdown.force.cancelled() => {}
+            _ = closing => {}
+        }
+        tracing::info!("Ended.");
+        Ok(())
+    }
+}
+
+fn deps(config: &Config, registry: &Registry, listener: Switching) -> Result<Deps, StartError> {
+    let metrics = Arc::new(upstream::metrics::Metrics::register(registry)?);
+    let trust = Trust::new(config.upstream.ca_file.as_deref())?;
+    let service = config.upstream.autotranscribe();
+    Ok(Deps {
+        service: Arc::new(AutoTranscribe::new(&service, &trust, Arc::clone(&metrics))?),
+        wire: Arc::new(Wire::new(config.upstream.wire(), trust)),
+        listener: Arc::new(listener),
+        config: config.upstream.stream(),
+        metrics,
+    })
+}
+
+fn keys_of(keys: &[settings::ApiKey]) -> Vec<ApiKey> {
+    keys.iter().map(|key| ApiKey { id: key.id.clone(), secret: key.secret.clone() }).collect()
+}
+
+async fn listen(config: &Config, metrics: ConnectionMetrics) -> Result<Server, StartError> {
+    let tls = &config.http.tls;
+    let certificates = match tls.files() {
+        Some((cert, key)) => Some(Certificates::load(cert, key, tls.check_interval)?),
+        None => None,
+    };
+    let notice = Arc::new(move |noticed| metrics.notice(noticed));
+    Ok(Server::bind(config.server(), certificates, notice).await?)
+}
+
+/// Waits for the last call, for the end of patience, or for force.
+async fn drain(config: &Config, mut live: watch::Receiver<usize>, shutdown: &Shutdown) {
+    let running = *live.borrow();
+    tracing::info!(calls = running, "No new calls; waiting for those that run.");
+    let calls = live.clone();
+    tokio::select! {
+        _ = live.wait_for(|calls| *calls == 0) => {}
+        () = shutdown.force.cancelled() => {}
+        () = tokio::time::sleep(config.shutdown.drain_timeout) => {
+            tracing::warn!(calls = *calls.borrow(), "Calls still run; they are ended.");
+        }
+    }
+}
+
+/// Reads keys and tokens again at each SIGHUP. A file that cannot be used changes nothing.
+async fn reload(config: Config, mut hangups: Hangups, keys: ApiKeys, twilio: Arc<Twilio>) {
+    loop {
+        hangups.next().await;
+        match Config::reload(&config.file) {
+            Ok(now) => {
+                keys.replace(&keys_of(&now.api_keys));
+                twilio.reload(&now.auth_tokens, &now.shared_keys, &now.token_secrets);
+                tracing::info!("Keys and tokens were read again.");
+            }
+            Err(error) => tracing::error!(%error, "Keys and tokens stay as they were."),
+        }
+    }
+}

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use call::ending::{Ending, Fault};
 use call::feed::{LineConfig, MediaClock};
@@ -24,7 +24,6 @@ use crate::remembered::Remembered;
 use crate::switchboard_task::{Command, Refused, Request};
 
 /// What the task is given to work with.
-#[derive(Debug)]
 pub struct Exchange {
     /// Requests of the API.
     pub requests: mpsc::Receiver<Request>,
@@ -39,7 +38,7 @@ pub struct Exchange {
 }
 
 /// The parts that the exchange connects.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct World {
     /// Where events go.
     pub bus: Arc<Bus>,
@@ -50,7 +49,9 @@ pub struct World {
     /// `pci.discard_backlog`
     pub discard_backlog: bool,
     /// How long an ended call is remembered, for the log.
-    pub remember: std::time::Duration,
+    pub remember: Duration,
+    /// A call that has not ended so long after its media has failed to end.
+    pub overdue_after: Duration,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Owns the tasks of all streams.
@@ -86,6 +87,9 @@ pub(crate) struct CallEntry {
     pub(crate) began_unix_ms: u64,
     pub(crate) began: Instant,
     pub(crate) state: StateName,
+    /// When it came into this state.
+    since: Instant,
+    has_media: bool,
     pub(crate) identifiers: Vec<(&'static str, String)>,
     /// Where the clocks of the running start began: its options, the media clock, its reading.
     zero: Option<(Arc<StreamOptions>, MediaClock, u64)>,
@@ -110,6 +114,8 @@ impl Exchange {
     pub async fn run(self, switchboard: Switchboard) {
         let Self { mut requests, mut arrivals, mut reports, live, world } = self;
         let mut desk = Desk::new(switchboard, world, live);
+        let mut watch = tokio::time::interval(Duration::from_secs(10));
+        watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let deadline = desk.switchboard.deadline();
             tokio::select! {
@@ -120,6 +126,7 @@ impl Exchange {
                 },
                 Some(arrival) = arrivals.recv() => desk.arrived(arrival),
                 Some(report) = reports.recv() => desk.reported(report),
+                _ = watch.tick() => desk.look_for_overdue(),
                 () = until(deadline) => desk.switchboard.handle(Instant::now(), Input::Tick),
             }
             desk.carry_out();
@@ -178,6 +185,7 @@ impl Desk {
 
     fn leg_opened(&mut self, opened: Opened) {
         let (call, leg, side) = (opened.call.clone(), opened.id, opened.side);
+        self.began(&call);
         let entry = self.entry(&call);
         for identifier in &opened.identifiers {
             if !entry.identifiers.contains(identifier) {
@@ -307,6 +315,7 @@ impl Desk {
     fn changed(&mut self, call: CallName, state: StateName) {
         let entry = self.entry(&call);
         let before = std::mem::replace(&mut entry.state, state);
+        entry.since = Instant::now();
         self.world.metrics.call_changed(Some(before), Some(state));
         self.world.bus.publish(&call, Event::CallChanged(state));
         if before == StateName::Stopping && state == StateName::Idle {
@@ -320,10 +329,13 @@ impl Desk {
         self.streams.retain(|_, stream| stream.spec.call != *call);
         self.world.upstream.service.forget(call);
         self.world.metrics.call_changed(Some(entry.state), None);
+        self.live.send_replace(self.calls.len());
+        if !entry.has_media {
+            return;
+        }
         self.world.metrics.call_ended(call.namespace, ending);
         self.world.bus.publish(call, Event::CallEnded(ending));
         self.remembered.add(call.clone(), Instant::now());
-        self.live.send_replace(self.calls.len());
         let (fault, reason) = (ending.fault.as_str(), ending.reason);
         let seconds = entry.began.elapsed().as_secs();
         entry.span.in_scope(|| match ending.fault {
@@ -351,16 +363,30 @@ impl Desk {
         self.world.tasks.spawn(async move { service.prepare(&call).await });
     }
 
+    /// Tells of a call's first media, once. A start that only awaits it is not a call yet.
+    fn began(&mut self, call: &CallName) {
+        let entry = self.entry(call);
+        if !std::mem::replace(&mut entry.has_media, true) {
+            entry.span.in_scope(|| tracing::info!("A call began."));
+            self.world.bus.publish(call, Event::CallStarted);
+        }
+    }
+
     fn entry(&mut self, call: &CallName) -> &mut CallEntry {
         if !self.calls.contains_key(call) {
-            let entry = CallEntry::new(call);
-            entry.span.in_scope(|| tracing::info!("A call began."));
-            self.calls.insert(call.clone(), entry);
+            self.calls.insert(call.clone(), CallEntry::new(call));
             self.world.metrics.call_changed(None, Some(StateName::Idle));
-            self.world.bus.publish(call, Event::CallStarted);
             self.live.send_replace(self.calls.len());
         }
         self.calls.get_mut(call).expect("it was inserted above")
+    }
+
+    /// Counts the calls whose media is over and that are not.
+    fn look_for_overdue(&self) {
+        let late = |entry: &&CallEntry| {
+            entry.state == StateName::Draining && entry.since.elapsed() > self.world.overdue_after
+        };
+        self.world.metrics.calls_overdue(self.calls.values().filter(late).count());
     }
 }
 
@@ -371,6 +397,8 @@ impl CallEntry {
             began_unix_ms: since.map_or(0, |since| since.as_millis() as u64),
             began: Instant::now(),
             state: StateName::Idle,
+            since: Instant::now(),
+            has_media: false,
             identifiers: Vec::new(),
             zero: None,
             span: tracing::info_span!("call", namespace = %call.namespace, guid = %call.guid),

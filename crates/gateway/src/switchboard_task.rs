@@ -1,16 +1,17 @@
 //! The task that owns the switchboard, and the handle by which the API speaks to it.
 
-use call::ending::Ending;
 use call::leg::{Gate, LegStats};
 use call::name::{CallName, LegId, Role, Side, StreamId};
 use call::start::{Report, Start};
 use call::switchboard::{Outcome, Refusal, StateName};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 /// How the API speaks to the switchboard. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct SwitchboardHandle {
     requests: mpsc::Sender<Request>,
+    draining: CancellationToken,
 }
 
 /// One request to the switchboard's task, with where the answer goes.
@@ -101,22 +102,23 @@ pub struct StreamSnapshot {
     pub report: Option<Report>,
 }
 
-/// How a call ended, for the log and the events.
-#[derive(Clone, Copy, Debug)]
-pub struct CallEnd {
-    /// Whose fault, and why.
-    pub ending: Ending,
-}
-
 impl SwitchboardHandle {
     /// A handle and the requests that come through it, at most `capacity` waiting.
     pub fn new(capacity: usize) -> (Self, mpsc::Receiver<Request>) {
         let (requests, receiver) = mpsc::channel(capacity);
-        (Self { requests }, receiver)
+        (Self { requests, draining: CancellationToken::new() }, receiver)
+    }
+
+    /// From now on starts are refused: the gateway is ending. Other commands are carried out.
+    pub fn drain(&self) {
+        self.draining.cancel();
     }
 
     /// Has a command carried out; answered once, within the control timeouts.
     pub async fn command(&self, call: CallName, command: Command) -> Result<Outcome, Refused> {
+        if matches!(command, Command::Start(_)) && self.draining.is_cancelled() {
+            return Err(Refused::Draining);
+        }
         let (answer, answered) = oneshot::channel();
         let request = Request::Command(call, command, answer);
         self.requests.try_send(request).map_err(|_| Refused::Unavailable)?;

@@ -1,2 +1,77 @@
-//! placeholder
-fn main() {}
+//! `antiphon-sim`: callers, speech services, load and a look at a running gateway.
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use sim::caller::twilio;
+use sim::service::autotranscribe;
+use sim::{load, watch};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Callers and speech services that are not real.
+#[derive(Parser)]
+#[command(name = "antiphon-sim", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Place calls.
+    #[command(subcommand)]
+    Call(Call),
+    /// Put a gateway under load and report what it costs.
+    Load(load::Arguments),
+    /// Be a speech service.
+    #[command(subcommand)]
+    Service(Service),
+    /// Watch a running gateway.
+    Watch(watch::Arguments),
+}
+
+#[derive(Subcommand)]
+enum Call {
+    /// Call as Twilio Media Streams does, from a WAV file.
+    Twilio(twilio::Arguments),
+}
+
+#[derive(Subcommand)]
+enum Service {
+    /// ASAPP AutoTranscribe.
+    Autotranscribe(autotranscribe::args::ServiceArgs),
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .init();
+    let provider = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    provider
+        .ok()
+        .context("a TLS provider is already installed")?;
+    match Cli::parse().command {
+        Command::Call(Call::Twilio(arguments)) => twilio::run(arguments).await,
+        Command::Load(arguments) => load::run(arguments).await,
+        Command::Service(Service::Autotranscribe(arguments)) => {
+            autotranscribe::args::run(arguments, stop()).await
+        }
+        Command::Watch(arguments) => watch::run(arguments).await,
+    }
+}
+
+/// SIGINT or SIGTERM.
+async fn stop() {
+    let mut terminated = signal(SignalKind::terminate()).ok();
+    let terminated = async {
+        match &mut terminated {
+            Some(signal) => signal.recv().await,
+            // Without a handler the signal ends the process by itself.
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated => {}
+    }
+}

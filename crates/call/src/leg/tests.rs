@@ -19,15 +19,24 @@ impl World {
         world
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a test begins at some time")]
     fn shut() -> Self {
         let now = Instant::now();
-        Self { leg: Leg::new(now, LegConfig::default()), out: Backlog::new(800, 10_000), now }
+        Self {
+            leg: Leg::new(now, LegConfig::default()),
+            out: Backlog::new(800, 10_000),
+            now,
+        }
     }
 
     /// A frame whose every sample decodes to a value of its own.
     fn say(&mut self, position: u64, mark: u8) {
         let payload = [mark; FRAME as usize];
-        let frame = Frame { position, codec: Codec::Pcmu, payload: &payload };
+        let frame = Frame {
+            position,
+            codec: Codec::Pcmu,
+            payload: &payload,
+        };
         self.leg.push(self.now, frame, &mut self.out);
     }
 
@@ -52,7 +61,9 @@ fn mark(byte: u8) -> i16 {
 fn spell(heard: &[i16]) -> String {
     let letter = |frame: &[i16]| match frame[0] {
         0 => '.',
-        value => (b'a'..=b'z').find(|&byte| mark(byte) == value).map_or('?', char::from),
+        value => (b'a'..=b'z')
+            .find(|&byte| mark(byte) == value)
+            .map_or('?', char::from),
     };
     heard.chunks(FRAME as usize).map(letter).collect()
 }
@@ -121,7 +132,10 @@ fn a_jump_of_a_minute_is_a_discontinuity_and_not_a_minute_of_silence() {
     world.say(60_000 * 8, b'b');
     assert_eq!(world.leg.stats().skipped, 60_000 * 8 - FRAME);
     assert_eq!(world.out.end(), 60_000 * 8 + FRAME);
-    assert_eq!(world.out.take_gap().unwrap().reason, GapReason::Discontinuity);
+    assert_eq!(
+        world.out.take_gap().unwrap().reason,
+        GapReason::Discontinuity
+    );
     assert_eq!(spell(&world.heard()), "ab");
 }
 
@@ -149,11 +163,29 @@ fn what_was_held_back_goes_out_before_the_gate_shuts() {
 #[test]
 fn a_quiet_side_is_filled_up_to_the_session_clock() {
     let mut world = World::open();
-    world.leg.advance(world.now, 3_000 * 8, Some(&mut world.out));
+    world
+        .leg
+        .advance(world.now, 3_000 * 8, Some(&mut world.out));
     assert_eq!(world.leg.stats().quiet, 2_800 * 8);
     world.say(2_948 * 8, b'a');
     world.leg.pause(&mut world.out);
     assert_eq!(world.out.end(), 2_948 * 8 + FRAME);
+}
+
+#[test]
+fn a_quiet_side_follows_a_jump_of_the_session_clock_without_being_filled() {
+    let mut world = World::open();
+    world.say(0, b'a');
+    world
+        .leg
+        .advance(world.now, 60_000 * 8, Some(&mut world.out));
+    assert_eq!(world.leg.stats().quiet, 0);
+    assert_eq!(world.leg.stats().skipped, 59_800 * 8 - FRAME);
+    assert_eq!(
+        world.out.take_gap().unwrap().reason,
+        GapReason::Discontinuity
+    );
+    assert_eq!(spell(&world.heard()), "a");
 }
 
 #[test]

@@ -1,0 +1,292 @@
+//! Examples in the API's description. A test sends each request through the router and compares the
+//! answer with the response of the same name.
+
+use serde_json::{Value, json};
+
+/// One request and what it is answered.
+pub(crate) struct Example {
+    /// Of the request, and of the response that belongs to it.
+    pub(crate) name: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) operation: &'static str,
+    /// The body; `Null` for requests that have none.
+    pub(crate) request: Value,
+    pub(crate) status: u16,
+    pub(crate) response: Value,
+}
+
+/// Calls that the examples know: the guid says how it stands with the call.
+pub(crate) const CALL: &str = "CA5b040e075515c424391012acc5a870cf";
+pub(crate) const STREAMING_CALL: &str = "CA11111111111111111111111111111111";
+pub(crate) const UNKNOWN_CALL: &str = "CA00000000000000000000000000000000";
+pub(crate) const PENDING_CALL: &str = "CA22222222222222222222222222222222";
+pub(crate) const ENDED_CALL: &str = "CA33333333333333333333333333333333";
+pub(crate) const REFUSED_CALL: &str = "CA44444444444444444444444444444444";
+
+/// The ids that the examples' gateway makes, in this order.
+pub(crate) const IDS: [&str; 3] = [
+    "8e033668-9f1a-41ec-b909-0242ac120002",
+    "5ce2b755-3f38-41ed-b755-7aed4b5c38d5",
+    "cf311160-3f38-41ed-9116-7a0a36c763f1",
+];
+
+/// What the examples' gateway hands out for Twilio.
+pub(crate) const STREAMING_URL: &str = "wss://antiphon.example.com/mg-twilio-autotranscribe/twilio-media/eyJhbGciOiJIUzI1NiJ9.e30.c2ln";
+
+pub(crate) fn all() -> Vec<Example> {
+    let mut all = starts();
+    all.extend(refused_starts());
+    all.extend(stops());
+    all.extend(others());
+    all
+}
+
+fn starts() -> Vec<Example> {
+    let started = json!({
+        "isOk": true,
+        "autotranscribeResponse": {"customer": stream(1), "agent": stream(2)},
+    });
+    vec![
+        Example {
+            name: "twilio",
+            summary: "A Twilio call",
+            operation: "startStreaming",
+            request: start(
+                CALL,
+                json!({
+                    "twilioParams": {"trackMap": {"inbound": "customer", "outbound": "agent"}},
+                    "autotranscribeParams": {
+                        "language": "en-US", "detailedToken": false,
+                        "audioRecordingAllowed": false, "redactionOutput": "redacted",
+                    },
+                }),
+            ),
+            status: 200,
+            response: started.clone(),
+        },
+        Example {
+            name: "least",
+            summary: "As little as can be said",
+            operation: "startStreaming",
+            request: start(CALL, json!({})),
+            status: 200,
+            response: started.clone(),
+        },
+        Example {
+            name: "detailed",
+            summary: "Word by word, with phrases to boost",
+            operation: "startStreaming",
+            request: start(
+                CALL,
+                json!({"autotranscribeParams": {
+                    "detailedToken": true, "redactionOutput": "unredacted",
+                    "vocabulary": [
+                        {"phrase": "IEEE", "soundsLike": ["i triple e"], "category": "company"},
+                    ],
+                }}),
+            ),
+            status: 200,
+            response: started,
+        },
+        Example {
+            name: "oneRefused",
+            summary: "The service has refused one stream",
+            operation: "startStreaming",
+            request: start(REFUSED_CALL, json!({})),
+            status: 200,
+            response: json!({
+                "isOk": false,
+                "errorMessage": "agent: No instances available",
+                "autotranscribeResponse": {
+                    "customer": stream(1),
+                    "agent": {
+                        "streamId": IDS[2],
+                        "status": {"code": 5002, "description": "No instances available"},
+                    },
+                },
+            }),
+        },
+    ]
+}
+
+fn refused_starts() -> Vec<Example> {
+    let refused = |name, summary, request, status, code, message: &str| Example {
+        name,
+        summary,
+        operation: "startStreaming",
+        request,
+        status,
+        response: error(code, message),
+    };
+    let body = |guid| start(guid, json!({}));
+    let params = |params: Value| start(CALL, json!({"autotranscribeParams": params}));
+    let mut nobody = body(CALL);
+    nobody["customerId"] = json!("");
+    let ear = start(
+        "0867617078-0032318833-2221801472-0002236962",
+        json!({
+            "namespace": "siprec", "siprecParams": {"mediaLineOrder": "CUSTOMER_FIRST"},
+        }),
+    );
+    let trap = "$.autotranscribeParams.redactionOutput: is missing, so it is \"redacted\", which \
+                cannot be combined with detailedToken true; set it to \"unredacted\", or leave \
+                detailedToken out";
+    let language = "$.autotranscribeParams.language: must be en-US or es-US";
+    let nobody_says = "$.customerId: must have 1 to 256 characters";
+    vec![
+        refused(
+            "noCustomer",
+            "A parameter is wrong",
+            nobody,
+            400,
+            "400-201",
+            nobody_says,
+        ),
+        refused(
+            "language",
+            "A value in autotranscribeParams is wrong",
+            params(json!({"language": "de-DE"})),
+            400,
+            "400-202",
+            language,
+        ),
+        refused(
+            "redactionTrap",
+            "detailedToken without redactionOutput",
+            params(json!({"detailedToken": true})),
+            400,
+            "400-202",
+            trap,
+        ),
+        refused(
+            "unknown",
+            "No such call",
+            body(UNKNOWN_CALL),
+            400,
+            "400-203",
+            NO_CALL,
+        ),
+        refused(
+            "noIngress",
+            "A platform without an ingress",
+            ear,
+            400,
+            "400-203",
+            NO_CALL,
+        ),
+        refused(
+            "already",
+            "Already started",
+            body(STREAMING_CALL),
+            409,
+            "409-201",
+            ALREADY,
+        ),
+        refused(
+            "pending",
+            "Another request is pending",
+            body(PENDING_CALL),
+            409,
+            "409-202",
+            PENDING,
+        ),
+        refused(
+            "ended",
+            "The media is over",
+            body(ENDED_CALL),
+            409,
+            "409-203",
+            DRAINING,
+        ),
+    ]
+}
+
+fn stops() -> Vec<Example> {
+    let example = |name, summary, guid: &str, status, response| Example {
+        name,
+        summary,
+        operation: "stopStreaming",
+        request: json!({"namespace": "twilio", "guid": guid}),
+        status,
+        response,
+    };
+    let stopped = |id: usize| {
+        let mut stopped = stream(id);
+        stopped["summary"] = json!({
+            "totalAudioBytes": 1_334_720, "audioDurationMs": 83_420,
+            "streamingSeconds": 84, "transcripts": 2,
+        });
+        stopped
+    };
+    let ok = json!({
+        "isOk": true,
+        "autotranscribeResponse": {"customer": stopped(1), "agent": stopped(2)},
+    });
+    vec![
+        example(
+            "stopped",
+            "A call that was transcribed",
+            STREAMING_CALL,
+            200,
+            ok,
+        ),
+        example(
+            "notStarted",
+            "Not started",
+            CALL,
+            409,
+            error("409-201", ALREADY),
+        ),
+        example(
+            "unknown",
+            "No such call",
+            UNKNOWN_CALL,
+            400,
+            error("400-203", NO_CALL),
+        ),
+    ]
+}
+
+fn others() -> Vec<Example> {
+    let example = |operation, response| Example {
+        name: "ok",
+        summary: "An answer",
+        operation,
+        request: Value::Null,
+        status: 200,
+        response,
+    };
+    vec![
+        example(
+            "getTwilioMediaStreams",
+            json!({"streamingUrl": STREAMING_URL}),
+        ),
+        example("health", json!({"healthCheck": "SUCCESS"})),
+        example("live", json!({"status": "live"})),
+        example("ready", json!({"status": "ready"})),
+    ]
+}
+
+fn start(guid: &str, extra: Value) -> Value {
+    let mut body = json!({
+        "namespace": "twilio", "guid": guid,
+        "customerId": "TT9833237", "agentId": "RE223444211993",
+    });
+    if let (Value::Object(body), Value::Object(extra)) = (&mut body, extra) {
+        body.extend(extra);
+    }
+    body
+}
+
+fn stream(id: usize) -> Value {
+    json!({"streamId": IDS[id], "status": {"code": 1000, "description": "OK"}})
+}
+
+pub(crate) fn error(code: &str, message: &str) -> Value {
+    json!({"error": {"requestId": IDS[0], "message": message, "code": code}})
+}
+
+const ALREADY: &str = "Transcription of this call is already started or already stopped";
+const DRAINING: &str = "The media of this call is over; it is being wound up";
+const NO_CALL: &str = "No call with specified guid found";
+const PENDING: &str = "Another request for the same guid is pending";

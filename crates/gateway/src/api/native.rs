@@ -1,0 +1,99 @@
+//! Calls as they are now.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use call::name::{CallName, Guid, Namespace};
+
+use super::Api;
+use super::commands::{call_of, unavailable};
+use super::errors::{ApiError, Code};
+use super::shapes::{CallList, CallShape};
+
+/// Calls in one answer, at most.
+const CALLS_MAX: usize = 1000;
+
+/// List calls
+///
+/// All calls the gateway knows, in the order of their names, up to `limit` in one answer.
+#[utoipa::path(
+    get,
+    path = "/v1/calls",
+    operation_id = "listCalls",
+    tag = "calls",
+    responses((status = 200, description = "Calls", body = CallList)),
+)]
+pub(crate) async fn list_calls(
+    State(api): State<Arc<Api>>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<CallList>, ApiError> {
+    let query = query.unwrap_or_default();
+    let limit = match parameter(&query, "limit") {
+        Some(limit) => limit_of(&limit)?,
+        None => CALLS_MAX,
+    };
+    let after = parameter(&query, "after")
+        .map(|after| after_of(&after))
+        .transpose()?;
+    let calls = api.state.switchboard.calls().await;
+    let mut calls = calls.map_err(|_| unavailable(&api, "The gateway has too much to do"))?;
+    calls.retain(|call| after.as_ref().is_none_or(|after| call.name > *after));
+    calls.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    let more = calls.len() > limit;
+    calls.truncate(limit);
+    let next = calls
+        .last()
+        .filter(|_| more)
+        .map(|call| call.name.to_string());
+    Ok(Json(CallList {
+        calls: calls.into_iter().map(CallShape::from).collect(),
+        next,
+    }))
+}
+
+/// Show a call
+///
+/// State, legs, streams, counters and identifiers of one call.
+#[utoipa::path(
+    get,
+    path = "/v1/calls/{namespace}/{guid}",
+    operation_id = "showCall",
+    tag = "calls",
+    responses((status = 200, description = "The call", body = CallShape)),
+)]
+pub(crate) async fn show_call(
+    State(api): State<Arc<Api>>,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Json<CallShape>, ApiError> {
+    let call = api.state.switchboard.call(call_of(path)?).await;
+    let call = call.map_err(|_| unavailable(&api, "The gateway has too much to do"))?;
+    let unknown = || ApiError::new(Code::NotFound, Code::NoCall.message());
+    Ok(Json(call.ok_or_else(unknown)?.into()))
+}
+
+/// The first value of a query's parameter.
+pub(crate) fn parameter(query: &str, wanted: &str) -> Option<String> {
+    let mut parameters = url::form_urlencoded::parse(query.as_bytes());
+    parameters.find_map(|(name, value)| (name == wanted).then(|| value.into_owned()))
+}
+
+fn limit_of(text: &str) -> Result<usize, ApiError> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let limit = text
+        .parse()
+        .ok()
+        .filter(|limit| digits && (1..=CALLS_MAX).contains(limit));
+    let message = "limit: must be a number from 1 to 1000";
+    limit.ok_or_else(|| ApiError::new(Code::BadParameter, message))
+}
+
+fn after_of(text: &str) -> Result<CallName, ApiError> {
+    let name = text.split_once('/').and_then(|(namespace, guid)| {
+        let (namespace, guid) = (Namespace::parse(namespace)?, Guid::parse(guid).ok()?);
+        Some(CallName { namespace, guid })
+    });
+    let message = "after: must be a namespace and a guid with a slash between";
+    name.ok_or_else(|| ApiError::new(Code::BadParameter, message))
+}

@@ -1,0 +1,387 @@
+//! Events as the native API tells them.
+
+use call::ending::Ending;
+use call::name::{LegId, Role, Side, StreamId};
+use call::start::Report;
+use call::transcript::{Alternative, Token, Utterance};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::calls::{LegCounters, timestamp};
+use super::{StreamStatus, StreamSummary, millis};
+use crate::events::{Event, Record};
+
+/// The data of one server-sent event.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Event)]
+pub(crate) struct EventShape {
+    /// Grows with every event; `Last-Event-ID` and `after` take it.
+    id: String,
+    /// When it happened.
+    #[schema(format = DateTime)]
+    at: String,
+    call: CallRef,
+    #[serde(flatten)]
+    what: What,
+}
+
+/// Which call.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CallRef {
+    namespace: &'static str,
+    guid: String,
+}
+
+/// What happened.
+#[derive(Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "camelCase")]
+#[schema(as = EventKind)]
+pub(crate) enum What {
+    /// What the service counted is not what it was sent.
+    BytesMismatch {
+        #[serde(flatten)]
+        stream: StreamRef,
+        #[serde(rename = "sentBytes")]
+        sent_bytes: u64,
+        #[serde(rename = "confirmedBytes")]
+        confirmed_bytes: u64,
+    },
+    /// The state of the call changed.
+    CallChanged { state: &'static str },
+    /// The call is over.
+    CallEnded {
+        #[serde(flatten)]
+        ending: EndingShape,
+    },
+    /// A call began.
+    CallStarted,
+    /// A stretch of the stream's clock in which the service does not hear what was said.
+    Gap {
+        #[serde(flatten)]
+        stream: StreamRef,
+        #[serde(rename = "fromMs")]
+        from_ms: u64,
+        #[serde(rename = "toMs")]
+        to_ms: u64,
+        reason: &'static str,
+    },
+    /// A leg is over.
+    LegEnded {
+        #[serde(flatten)]
+        leg: LegRef,
+        #[serde(flatten)]
+        ending: EndingShape,
+        counters: LegCounters,
+    },
+    /// A leg came.
+    LegOpened {
+        #[serde(flatten)]
+        leg: LegRef,
+    },
+    /// A stream is over, well or not.
+    StreamEnded {
+        #[serde(flatten)]
+        stream: StreamRef,
+        status: StreamStatus,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        summary: Option<StreamSummary>,
+    },
+    /// A stream lost its socket and tries again.
+    StreamInterrupted {
+        #[serde(flatten)]
+        stream: StreamRef,
+        attempt: u32,
+        why: String,
+    },
+    /// A stream was opened.
+    StreamOpened {
+        #[serde(flatten)]
+        stream: StreamRef,
+    },
+    /// The service accepted a stream.
+    StreamReady {
+        #[serde(flatten)]
+        stream: StreamRef,
+    },
+    /// Something was said.
+    Transcript(TranscriptShape),
+}
+
+/// Which stream, and who speaks on it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StreamRef {
+    stream_id: String,
+    role: &'static str,
+}
+
+/// Which leg, and which side it is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LegRef {
+    leg: u64,
+    side: &'static str,
+}
+
+/// Whose doing an ending was, and why.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Ending)]
+pub(crate) struct EndingShape {
+    /// `client`, `gateway`, `nobody`, `unknown` or `upstream`.
+    fault: &'static str,
+    reason: &'static str,
+}
+
+/// What was said, by whom, when.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Transcript)]
+pub(crate) struct TranscriptShape {
+    stream_id: String,
+    sender: Sender,
+    /// Whether the service will not change it any more.
+    is_final: bool,
+    /// Beginning, on the stream's clock.
+    start_ms: u64,
+    /// End, on the stream's clock.
+    end_ms: u64,
+    /// One reading, or two with `redacted_and_unredacted`.
+    alternatives: Vec<AlternativeShape>,
+}
+
+/// Who said it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Sender {
+    role: &'static str,
+    /// `customerId` or `agentId` of the start.
+    external_id: String,
+}
+
+/// One reading of an utterance.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Alternative)]
+pub(crate) struct AlternativeShape {
+    text: String,
+    /// Word by word, when the start asked for `detailedToken`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tokens: Vec<TokenShape>,
+}
+
+/// One word or mark.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Token)]
+pub(crate) struct TokenShape {
+    content: String,
+    start_ms: u64,
+    end_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    punctuation_after: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    punctuation_before: Option<String>,
+}
+
+/// What a reader is told about its own reading.
+#[derive(Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "camelCase")]
+#[schema(as = EventNote)]
+pub(crate) enum Note {
+    /// The reader had stopped reading and another one wanted its place; the stream ends.
+    Cut,
+    /// Events that were asked for are not kept any more.
+    Lost {
+        /// How many, of any call; missing when they were those of another process.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        events: Option<u64>,
+        /// `overwritten` or `restarted`.
+        reason: &'static str,
+    },
+}
+
+impl EventShape {
+    pub(crate) fn json(record: &Record) -> String {
+        let guid = record.call.guid.as_str().to_owned();
+        let shape = Self {
+            id: record.id.to_string(),
+            at: timestamp(record.at_unix_ms),
+            call: CallRef {
+                namespace: record.call.namespace.as_str(),
+                guid,
+            },
+            what: (&record.event).into(),
+        };
+        json(&shape)
+    }
+}
+
+pub(crate) fn note_json(note: &Note) -> String {
+    json(note)
+}
+
+fn json(shape: &impl Serialize) -> String {
+    serde_json::to_string(shape).expect("these shapes have only string keys and finite numbers")
+}
+
+impl From<&Event> for What {
+    fn from(event: &Event) -> Self {
+        match event {
+            Event::BytesMismatch {
+                stream,
+                role,
+                sent_bytes,
+                confirmed_bytes,
+            } => {
+                let stream = StreamRef::new(stream, *role);
+                let (sent_bytes, confirmed_bytes) = (*sent_bytes, *confirmed_bytes);
+                Self::BytesMismatch {
+                    stream,
+                    sent_bytes,
+                    confirmed_bytes,
+                }
+            }
+            Event::CallChanged(state) => Self::CallChanged {
+                state: state.as_str(),
+            },
+            Event::CallEnded(ending) => Self::CallEnded {
+                ending: (*ending).into(),
+            },
+            Event::CallStarted => Self::CallStarted,
+            Event::Gap {
+                stream,
+                role,
+                from_ms,
+                to_ms,
+                reason,
+            } => {
+                let (stream, reason) = (StreamRef::new(stream, *role), reason.as_str());
+                Self::Gap {
+                    stream,
+                    from_ms: *from_ms,
+                    to_ms: *to_ms,
+                    reason,
+                }
+            }
+            Event::LegEnded {
+                leg,
+                side,
+                ending,
+                stats,
+            } => {
+                let (leg, ending) = (LegRef::new(*leg, *side), (*ending).into());
+                Self::LegEnded {
+                    leg,
+                    ending,
+                    counters: (*stats).into(),
+                }
+            }
+            Event::LegOpened { leg, side } => Self::LegOpened {
+                leg: LegRef::new(*leg, *side),
+            },
+            Event::StreamEnded(report) => Self::ended(report),
+            Event::StreamInterrupted {
+                stream,
+                role,
+                attempt,
+                why,
+            } => {
+                let (stream, why) = (StreamRef::new(stream, *role), why.clone());
+                Self::StreamInterrupted {
+                    stream,
+                    attempt: *attempt,
+                    why,
+                }
+            }
+            Event::StreamOpened { stream, role } => Self::StreamOpened {
+                stream: StreamRef::new(stream, *role),
+            },
+            Event::StreamReady { stream, role } => Self::StreamReady {
+                stream: StreamRef::new(stream, *role),
+            },
+            Event::Transcript(utterance) => Self::Transcript(utterance.into()),
+        }
+    }
+}
+
+impl What {
+    fn ended(report: &Report) -> Self {
+        Self::StreamEnded {
+            stream: StreamRef::new(&report.id, report.role),
+            status: (&report.status).into(),
+            summary: report.summary.as_ref().map(StreamSummary::from),
+        }
+    }
+}
+
+impl StreamRef {
+    fn new(stream: &StreamId, role: Role) -> Self {
+        Self {
+            stream_id: stream.as_str().to_owned(),
+            role: role.as_str(),
+        }
+    }
+}
+
+impl LegRef {
+    fn new(leg: LegId, side: Side) -> Self {
+        Self {
+            leg: leg.0,
+            side: side.as_str(),
+        }
+    }
+}
+
+impl From<Ending> for EndingShape {
+    fn from(ending: Ending) -> Self {
+        Self {
+            fault: ending.fault.as_str(),
+            reason: ending.reason,
+        }
+    }
+}
+
+impl From<&Utterance> for TranscriptShape {
+    fn from(utterance: &Utterance) -> Self {
+        let external_id = utterance.sender.reveal().clone();
+        Self {
+            stream_id: utterance.stream.as_str().to_owned(),
+            sender: Sender {
+                role: utterance.role.as_str(),
+                external_id,
+            },
+            is_final: utterance.is_final,
+            start_ms: millis(utterance.start),
+            end_ms: millis(utterance.end),
+            alternatives: utterance
+                .alternatives
+                .iter()
+                .map(AlternativeShape::from)
+                .collect(),
+        }
+    }
+}
+
+impl From<&Alternative> for AlternativeShape {
+    fn from(alternative: &Alternative) -> Self {
+        let tokens = alternative.tokens.iter().map(TokenShape::from).collect();
+        Self {
+            text: alternative.text.reveal().clone(),
+            tokens,
+        }
+    }
+}
+
+impl From<&Token> for TokenShape {
+    fn from(token: &Token) -> Self {
+        Self {
+            content: token.content.reveal().clone(),
+            start_ms: millis(token.start),
+            end_ms: millis(token.end),
+            punctuation_after: token.punctuation_after.clone(),
+            punctuation_before: token.punctuation_before.clone(),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! `antiphon-sim load`: many two-track calls through one gateway, and what that costs it.
+//!
+//! The callers and the speech service live in this process, the gateway in another one. Every
+//! measured frame carries a stamp, so that loss, order, damage and latency are read out of the
+//! sound that the service has received.
+
+pub mod ear;
+pub mod figures;
+pub mod fleet;
+pub mod meter;
+mod provide;
+mod run;
+mod spawn;
+pub mod stamp;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+pub use self::figures::Figures;
+
+/// What `load` can be told.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Arguments {
+    /// Calls at once, two tracks each.
+    #[arg(long, default_value_t = 100)]
+    calls: usize,
+    /// How long it is measured once all calls are being transcribed.
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+    /// Milliseconds of quiet before the idle memory is read, and before the measurement begins.
+    #[arg(long, default_value_t = 2_000)]
+    settle: u64,
+    /// New calls a second.
+    #[arg(long, default_value_t = 100.0)]
+    rate: f64,
+    /// Send times within 20 ms over which legs are spread; 1 sends all at the same instant.
+    #[arg(long, default_value_t = 20)]
+    slots: u32,
+    /// Sound in one message to the service.
+    #[arg(long, default_value = "100ms")]
+    chunk: String,
+    /// TLS towards the service, or on both sides; on both when nothing is said.
+    #[arg(long, value_enum, num_args = 0..=1)]
+    #[arg(default_value = "off", default_missing_value = "both")]
+    tls: Tls,
+    /// Run this `antiphon` with a configuration of our own.
+    #[arg(long, conflicts_with = "api", required_unless_present = "api")]
+    spawn: Option<PathBuf>,
+    /// Pin the spawned gateway to this CPU.
+    #[arg(long, requires = "spawn")]
+    gateway_cpu: Option<usize>,
+    /// Use the gateway at this `http://host:port`, whose service is the one we listen as.
+    #[arg(long)]
+    api: Option<String>,
+    /// The process id of that gateway; no CPU and memory figures without.
+    #[arg(long, requires = "api")]
+    pid: Option<u32>,
+    /// The API key's id.
+    #[arg(long, env = "ANTIPHON_API_ID", default_value = "")]
+    api_id: String,
+    /// The API key's secret.
+    #[arg(
+        long,
+        env = "ANTIPHON_API_SECRET",
+        default_value = "",
+        hide_env_values = true
+    )]
+    api_secret: String,
+    /// Signs the callers' upgrades.
+    #[arg(
+        long,
+        env = "TWILIO_AUTH_TOKEN",
+        default_value = "",
+        hide_env_values = true
+    )]
+    auth_token: String,
+    /// What TLS to that gateway trusts.
+    #[arg(long, requires = "api")]
+    ca: Option<PathBuf>,
+    /// Where the speech service listens; any port when it is 0.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    service_listen: SocketAddr,
+    /// Write the figures to this file as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// `--tls`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Tls {
+    Both,
+    Off,
+    Upstream,
+}
+
+/// Runs the load and prints its figures.
+///
+/// # Errors
+/// When it could not be run, or anything was lost, damaged or refused.
+pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let json = arguments.json.clone();
+    let figures = run::run(&arguments).await?;
+    print!("{}", figures.table());
+    if let Some(path) = json {
+        let text = serde_json::to_string_pretty(&figures)?;
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    for doubt in figures.doubts() {
+        eprintln!("Throw this run away: {doubt}.");
+    }
+    let faults = figures.faults();
+    anyhow::ensure!(faults.is_empty(), "{}", faults.join("; "));
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! The gateway of a load run: a process of its own, so that its CPU time and memory are its own.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use uuid::Uuid;
+
+/// How long the gateway may take over its end before it is killed.
+const GOODBYE: Duration = Duration::from_secs(10);
+
+/// A running gateway; dropping it ends the process and removes its files.
+#[derive(Debug)]
+pub(super) struct Spawned {
+    child: Child,
+    folder: PathBuf,
+    /// What it was told about itself.
+    pub(super) facts: Facts,
+}
+
+/// What both sides must agree on.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    /// The API's base, `http://127.0.0.1:port`.
+    pub(super) base: String,
+    /// The API key.
+    pub(super) api_key: (String, String),
+    /// What Twilio signs with.
+    pub(super) auth_token: String,
+}
+
+/// What kind of gateway is wanted.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted<'a> {
+    /// The program, `antiphon`.
+    pub(super) program: &'a Path,
+    /// Pin it to this CPU with `taskset`.
+    pub(super) cpu: Option<usize>,
+    /// The speech service's base URL.
+    pub(super) service: &'a str,
+    /// The chunk, such as `100ms`.
+    pub(super) chunk: &'a str,
+    /// The CA file that the service's certificate hangs from.
+    pub(super) ca: Option<&'a Path>,
+    /// Certificate and key of the gateway's own side.
+    pub(super) tls: Option<(&'a Path, &'a Path)>,
+}
+
+impl Spawned {
+    /// Writes the configuration and starts the program.
+    ///
+    /// # Errors
+    /// When a file cannot be written or the program not started.
+    pub(super) fn start(wanted: &Wanted<'_>) -> anyhow::Result<Self> {
+        let folder = std::env::temp_dir().join(format!("antiphon-load-{}", Uuid::new_v4()));
+        fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let address = free_address()?;
+        let scheme = if wanted.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        let facts = Facts {
+            base: format!("{scheme}://{address}"),
+            api_key: ("load".to_owned(), Uuid::new_v4().to_string()),
+            auth_token: Uuid::new_v4().simple().to_string(),
+        };
+        let config = folder.join("antiphon.toml");
+        fs::write(&config, configuration(wanted, address, &facts))?;
+        let mut command = match wanted.cpu {
+            None => Command::new(wanted.program),
+            Some(cpu) => {
+                let mut command = Command::new("taskset");
+                command.args(["-c", &cpu.to_string()]).arg(wanted.program);
+                command
+            }
+        };
+        let child = command.args(["serve", "--config"]).arg(&config).spawn();
+        let child = child.with_context(|| format!("cannot run {}", wanted.program.display()))?;
+        Ok(Self {
+            child,
+            folder,
+            facts,
+        })
+    }
+
+    /// Its process id.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to end and waits.
+    ///
+    /// # Errors
+    /// When it ends with anything but success, or not in time.
+    pub(super) async fn end(mut self) -> anyhow::Result<()> {
+        let pid = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &pid]).status()?;
+        ensure!(asked.success(), "cannot ask the gateway to end");
+        let ended = tokio::time::timeout(GOODBYE, async {
+            loop {
+                match self.child.try_wait() {
+                    Ok(None) => tokio::time::sleep(Duration::from_millis(20)).await,
+                    ended => return ended,
+                }
+            }
+        });
+        let status = ended
+            .await
+            .context("the gateway does not end")??
+            .context("no status")?;
+        ensure!(status.success(), "the gateway ended with {status}");
+        Ok(())
+    }
+}
+
+impl Drop for Spawned {
+    fn drop(&mut self) {
+        // All three fail only where there is nothing left to do.
+        drop(self.child.kill());
+        drop(self.child.wait());
+        drop(fs::remove_dir_all(&self.folder));
+    }
+}
+
+fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
+}
+
+/// A configuration whose limits are out of the load's way and whose defaults are the product's.
+fn configuration(wanted: &Wanted<'_>, address: SocketAddr, facts: &Facts) -> String {
+    let quoted = |path: &Path| serde_json::Value::from(path.to_string_lossy()).to_string();
+    let tls = wanted.tls.map(|(cert, key)| {
+        format!(
+            "[http.tls]\ncert_file = {}\nkey_file = {}\n",
+            quoted(cert),
+            quoted(key)
+        )
+    });
+    let ca = wanted.ca.map(|ca| format!("ca_file = {}\n", quoted(ca)));
+    format!(
+        "[http]\nlisten = \"{address}\"\npublic_url = \"{base}\"\n\
+         {tls}\
+         [[api_keys]]\nid = \"{id}\"\nsecret = \"{secret}\"\n\
+         [twilio]\nauth_tokens = [\"{token}\"]\ntoken_secret = \"{jwt}\"\n\
+         [upstream]\n{ca}\
+         [upstream.autotranscribe]\nbase_url = \"{service}\"\n\
+         api_id = \"load\"\napi_secret = \"load\"\nchunk = \"{chunk}\"\n\
+         [limits]\nrequests_per_second = 100000\nrequests_burst = 100000\n\
+         [shutdown]\ndrain_timeout = \"1s\"\n\
+         [log]\nlevel = \"warn\"\n",
+        base = facts.base,
+        id = facts.api_key.0,
+        secret = facts.api_key.1,
+        token = facts.auth_token,
+        jwt = Uuid::new_v4().simple(),
+        tls = tls.unwrap_or_default(),
+        ca = ca.unwrap_or_default(),
+        service = wanted.service,
+        chunk = wanted.chunk,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gateway_itself_accepts_the_configuration() {
+        let wanted = Wanted {
+            program: Path::new("antiphon"),
+            cpu: None,
+            service: "https://127.0.0.1:9100",
+            chunk: "100ms",
+            ca: Some(Path::new("/tmp/ca.pem")),
+            tls: Some((Path::new("/tmp/c.pem"), Path::new("/tmp/k.pem"))),
+        };
+        let facts = Facts {
+            base: "https://127.0.0.1:8080".to_owned(),
+            api_key: ("load".to_owned(), "secret".to_owned()),
+            auth_token: "token".to_owned(),
+        };
+        let text = configuration(&wanted, ([127, 0, 0, 1], 8080).into(), &facts);
+        let config = gateway::config::Config::parse(Path::new("load.toml"), &text, []).unwrap();
+        assert_eq!(
+            config.upstream.autotranscribe.chunk,
+            Duration::from_millis(100)
+        );
+    }
+}

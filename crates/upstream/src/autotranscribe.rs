@@ -1,0 +1,203 @@
+//! ASAPP AutoTranscribe: an HTTP request for an address, then one WebSocket a leg.
+
+mod locate;
+mod message;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use url::Url;
+
+use call::audio::Chunk;
+use call::name::CallName;
+use call::private::Private;
+use call::start::StreamSpec;
+
+use self::locate::Locator;
+use crate::metrics::Metrics;
+use crate::service::{Dialect, Gibberish, Heard, Limits, LocateError, Located, Message, Service};
+use crate::trust::Trust;
+
+/// Where the service is, who we are to it, and our limits towards it.
+#[derive(Clone, Debug)]
+pub struct AutoTranscribeConfig {
+    /// Scheme, host and port of the HTTP API: `https://api.sandbox.asapp.com`.
+    pub base_url: Url,
+    /// `asapp-api-id`
+    pub api_id: String,
+    /// `asapp-api-secret`
+    pub api_secret: Private<String>,
+    /// How much sound goes into one message; the service recommends 20 or 100 ms.
+    pub chunk: Duration,
+    /// How fast a backlog may be sent, in percent of real time.
+    pub pace_percent: u32,
+    /// How much sound may be sent at once before the pace counts.
+    pub burst: Duration,
+    /// How long the request for an address may take.
+    pub locate_timeout: Duration,
+    /// A longer answer to it is refused.
+    pub answer_bytes_max: usize,
+    /// How many addresses are fetched ahead for a call; 0 fetches none.
+    pub urls_per_call: usize,
+    /// For how many calls at once addresses are kept.
+    pub url_calls_max: usize,
+    /// An older address is not used; the service lets them live for 5 minutes.
+    pub url_age_max: Duration,
+    /// Whether `http://` may lead to another machine. To this one it always may.
+    pub allow_plain: bool,
+}
+
+/// Why the service cannot be used as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum AutoTranscribeError {
+    /// The base URL is not one, or is without TLS.
+    #[error("base_url must begin with https:// (or http:// for this machine) and have a host")]
+    BaseUrl,
+    /// No HTTP client could be made.
+    #[error("the HTTP client cannot be set up: {0}")]
+    Client(String),
+    /// The chunk is too short or too long.
+    #[error("chunk must be from 20ms to 1s")]
+    Chunk,
+    /// The id or the secret cannot be sent as a header.
+    #[error("api_id and api_secret must be visible ASCII")]
+    Credential,
+}
+
+/// The service.
+pub struct AutoTranscribe {
+    locator: Locator,
+    limits: Limits,
+}
+
+/// What is said over one socket.
+struct AutoTranscribeDialect {
+    spec: StreamSpec,
+}
+
+impl AutoTranscribeConfig {
+    /// With the defaults for all that has one.
+    pub fn new(base_url: Url, api_id: String, api_secret: Private<String>) -> Self {
+        Self {
+            base_url,
+            api_id,
+            api_secret,
+            chunk: Duration::from_millis(100),
+            pace_percent: 120,
+            burst: Duration::from_millis(500),
+            locate_timeout: Duration::from_secs(5),
+            answer_bytes_max: 64 << 10,
+            urls_per_call: 2,
+            url_calls_max: 4096,
+            url_age_max: Duration::from_secs(240),
+            allow_plain: false,
+        }
+    }
+}
+
+impl AutoTranscribe {
+    const CHUNK_MIN: Duration = Duration::from_millis(20);
+    const CHUNK_MAX: Duration = Duration::from_secs(1);
+
+    /// Checks the configuration; opens nothing yet.
+    pub fn new(
+        config: &AutoTranscribeConfig,
+        trust: &Trust,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, AutoTranscribeError> {
+        if !(Self::CHUNK_MIN..=Self::CHUNK_MAX).contains(&config.chunk) {
+            return Err(AutoTranscribeError::Chunk);
+        }
+        let limits = Limits {
+            chunk: config.chunk,
+            pace_percent: config.pace_percent,
+            burst: config.burst,
+        };
+        Ok(Self {
+            locator: Locator::new(config, trust, metrics)?,
+            limits,
+        })
+    }
+}
+
+impl Service for AutoTranscribe {
+    fn name(&self) -> &'static str {
+        "autotranscribe"
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    fn prepare<'a>(&'a self, call: &'a CallName) -> BoxFuture<'a, ()> {
+        Box::pin(self.locator.prepare(call))
+    }
+
+    fn forget(&self, call: &CallName) {
+        self.locator.forget(call);
+    }
+
+    fn locate<'a>(&'a self, spec: &'a StreamSpec) -> BoxFuture<'a, Result<Located, LocateError>> {
+        Box::pin(self.locator.locate(&spec.call))
+    }
+
+    fn dialect(&self, spec: &StreamSpec) -> Box<dyn Dialect> {
+        Box::new(AutoTranscribeDialect { spec: spec.clone() })
+    }
+}
+
+impl Dialect for AutoTranscribeDialect {
+    fn greet(&mut self) -> Vec<Message> {
+        let mut greetings = vec![Message::Text(message::start_stream(&self.spec))];
+        greetings
+            .extend(message::update_vocabulary(&self.spec.options.vocabulary).map(Message::Text));
+        greetings
+    }
+
+    fn say(&mut self, chunk: &Chunk) -> Message {
+        let mut bytes = vec![0; chunk.samples.len() * 2];
+        for (pair, sample) in bytes.chunks_exact_mut(2).zip(&chunk.samples) {
+            pair.copy_from_slice(&sample.to_le_bytes());
+        }
+        Message::Binary(Bytes::from(bytes))
+    }
+
+    fn finish(&mut self) -> Message {
+        Message::Text(message::FINISH_STREAM.to_owned())
+    }
+
+    fn hear(&mut self, text: &str) -> Result<Heard, Gibberish> {
+        message::hear(text, &self.spec)
+    }
+}
+
+/// The body of the fuzz target: whatever a service sends, it is understood or refused.
+pub fn fuzz(data: &[u8]) {
+    use call::name::{Guid, Namespace, Role, StreamId};
+    let (Ok(text), Ok(guid)) = (std::str::from_utf8(data), Guid::parse("fuzz")) else {
+        return;
+    };
+    let spec = StreamSpec {
+        id: StreamId::new("fuzz"),
+        call: CallName {
+            namespace: Namespace::Twilio,
+            guid,
+        },
+        role: Role::Customer,
+        sender: Private::default(),
+        options: Arc::default(),
+    };
+    let heard = message::hear(text, &spec);
+    if let Ok(Heard::Transcript(mut utterance)) = heard {
+        crate::timeline::TimeLine::default().place(&mut utterance);
+        assert!(
+            utterance.start <= utterance.end,
+            "an utterance ends before it begins"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;
