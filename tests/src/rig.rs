@@ -66,6 +66,12 @@ impl World {
         install_crypto();
         let service = AutoTranscribe::start(service).await.unwrap();
         let config = config(&service.url(), more);
+        Self::of(service, config).await
+    }
+
+    /// A gateway with a configuration of the story's own, towards a service that runs already.
+    pub async fn of(service: Running, config: Config) -> Self {
+        install_crypto();
         let gateway = Gateway::bind(config).await.unwrap();
         let base = format!("http://{}", gateway.addresses().http);
         let (trigger, shutdown) = Shutdown::manual();
@@ -154,6 +160,33 @@ impl World {
         self.until_call(guid, so).await;
     }
 
+    /// Says a phrase of the script on the side of its speaker, with the pause that ends an
+    /// utterance, and waits until all of it has arrived.
+    pub async fn say(&self, call: &mut TwilioCall, id: &str) {
+        let phrase = phrase(id);
+        let side = match phrase.role {
+            Role::Agent => Side::Outbound,
+            Role::Customer => Side::Inbound,
+        };
+        call.say(side, &phrase.samples).await.unwrap();
+        call.silence(Duration::from_millis(700)).await.unwrap();
+        self.arrived(call).await;
+    }
+
+    /// Waits until the gateway has read all that was sent on a call.
+    pub async fn arrived(&self, call: &TwilioCall) {
+        let sent = [Side::Inbound, Side::Outbound].map(|side| call.sent(side).samples);
+        let all = |shown: &Value| {
+            shown["legs"].as_array().is_some_and(|legs| {
+                legs.iter().all(|leg| {
+                    let sent = if leg["side"] == "first" { sent[0] } else { sent[1] };
+                    leg["counters"]["received"].as_u64() >= Some(sent)
+                })
+            })
+        };
+        self.until_call(call.call_sid(), all).await;
+    }
+
     /// Waits until the service's streams are as wanted.
     pub async fn until_heard(&self, so: impl FnMut(&[Recorded]) -> bool) {
         eventually("the service to hear as wanted", self.service.wait_for(so)).await;
@@ -194,11 +227,17 @@ pub fn service_config() -> sim::service::autotranscribe::Config {
 
 /// The rig's configuration, with more TOML whose sections replace or extend it.
 pub fn config(service_url: &str, more: &str) -> Config {
+    let text = config_text(service_url, more);
+    Config::parse(Path::new("rig.toml"), &text, []).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The same as the text of a file.
+pub fn config_text(service_url: &str, more: &str) -> String {
     let mut base: toml::Table = format!(
         "[http]\nlisten = \"127.0.0.1:0\"\npublic_url = \"{PUBLIC_URL}\"\n\
          [[api_keys]]\nid = \"{API_ID}\"\nsecret = \"{API_SECRET}\"\n\
          [twilio]\nauth_tokens = [\"{AUTH_TOKEN}\"]\ntoken_secret = \"{TOKEN_SECRET}\"\n\
-         [upstream.autotranscribe]\nbase_url = \"{service_url}\"\napi_id = \"{}\"\napi_secret = \"{}\"\n\
+         [upstream.autotranscribe]\nbase_url = \"{service_url}\"\napi_id = \"{}\"\napi_secret = \"{}\"\nburst = \"60s\"\n\
          [limits]\nrequests_per_second = 100000\nrequests_burst = 100000\n",
         sim::service::autotranscribe::Config::default().api_id,
         sim::service::autotranscribe::Config::default().api_secret,
@@ -206,24 +245,12 @@ pub fn config(service_url: &str, more: &str) -> Config {
     .parse()
     .unwrap();
     merge(&mut base, more.parse().unwrap());
-    let text = toml::to_string(&base).unwrap();
-    Config::parse(Path::new("rig.toml"), &text, []).unwrap_or_else(|error| panic!("{error}"))
+    toml::to_string(&base).unwrap()
 }
 
 /// A phrase of the standard script.
 pub fn phrase(id: &str) -> &'static Phrase {
     Script::standard().phrase(id).unwrap_or_else(|| panic!("no phrase {id}"))
-}
-
-/// Says a phrase of the script on the side of its speaker, with the pause that ends an utterance.
-pub async fn say(call: &mut TwilioCall, id: &str) {
-    let phrase = phrase(id);
-    let side = match phrase.role {
-        Role::Agent => Side::Outbound,
-        Role::Customer => Side::Inbound,
-    };
-    call.say(side, &phrase.samples).await.unwrap();
-    call.silence(Duration::from_millis(700)).await.unwrap();
 }
 
 /// Fails a story that waits for too long.

@@ -188,9 +188,14 @@ impl Leg {
         if to <= self.expected {
             return false;
         }
-        let (Gate::Open, Some(out)) = (self.gate, out) else {
+        let Some(out) = out else {
             return false;
         };
+        match self.gate {
+            Gate::Open => {}
+            Gate::Paused => return self.pass_by(now, to, Some(out)),
+            Gate::Shut => return false,
+        }
         let released = self.release(now, out);
         let silence = to.saturating_sub(self.expected);
         self.expected += silence;

@@ -44,6 +44,7 @@ pub struct Gateway {
     /// The API's sign that no new calls are taken.
     draining: CancellationToken,
     streams: TaskTracker,
+    hangups: Hangups,
 }
 
 /// Where a gateway listens.
@@ -62,6 +63,9 @@ pub enum StartError {
     /// Two metrics have one name: a defect.
     #[error("a metric cannot be registered: {0}")]
     Metrics(#[from] prometheus::Error),
+    /// The switchboard's task ended before it was told to: a defect.
+    #[error("the exchange ended by itself; nothing can be started or stopped any more")]
+    Exchange,
     /// The speech service cannot be used as configured.
     #[error("upstream.autotranscribe: {0}")]
     Service(#[from] AutoTranscribeError),
@@ -134,6 +138,7 @@ impl Gateway {
             live,
             draining,
             streams,
+            hangups: Hangups::new().map_err(StartError::Signals)?,
         })
     }
 
@@ -145,8 +150,7 @@ impl Gateway {
     /// Serves until `shutdown` says drain, then lets running calls live on until they end,
     /// `shutdown.drain_timeout` is over, or it says force.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), StartError> {
-        let Self { config, server, router, exchange, switchboard, twilio, keys, .. } = self;
-        let hangups = Hangups::new().map_err(StartError::Signals)?;
+        let Self { config, server, router, exchange, switchboard, twilio, keys, hangups, .. } = self;
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
         let exchange = tasks.spawn(exchange.run(Switchboard::new(config.patience())));
@@ -158,7 +162,7 @@ impl Gateway {
             ended = exchange => {
                 // Without its switchboard a gateway can neither start nor stop: guessing on is worse.
                 tracing::error!(panicked = ended.is_err(), "The exchange ended; ending the process.");
-                return Ok(());
+                return Err(StartError::Exchange);
             }
         }
         self.draining.cancel();

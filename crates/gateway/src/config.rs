@@ -1,5 +1,5 @@
-//! The configuration: one TOML file and the environment over it, read once into types that cannot be
-//! wrong.
+//! The configuration: one TOML file and the environment over it, read once into types that cannot
+//! be wrong.
 //!
 //! Reading it opens no port and prints nothing. All mistakes are told at once, each with its place;
 //! none is passed over, and no secret is ever part of one.
@@ -110,20 +110,35 @@ impl Config {
             api_keys: self.api_keys.clone(),
             auth_tokens: self.twilio.auth_tokens.clone(),
             shared_keys: self.twilio.shared_keys_by_id(),
-            token_secrets: std::iter::once(self.twilio.token_secret.clone()).chain(accepted).collect(),
+            token_secrets: std::iter::once(self.twilio.token_secret.clone())
+                .chain(accepted)
+                .collect(),
         }
     }
 
     /// What is allowed and still unwise, in sentences for the log.
     pub fn warnings(&self) -> Vec<String> {
         let unwise = [
-            (settings::is_bare(&self.http.public_url), "http.public_url is not https: Twilio will not connect."),
-            (!self.twilio.require_signature, "twilio.require_signature is false: anybody with a \
-             media stream URL may send sound."),
-            (self.twilio.token_secret.reveal().len() < 32, "twilio.token_secret is shorter than 32 \
-             bytes: it can be guessed."),
+            (
+                settings::is_bare(&self.http.public_url),
+                "http.public_url is not https: Twilio will not connect.",
+            ),
+            (
+                !self.twilio.require_signature,
+                "twilio.require_signature is false: anybody with a \
+             media stream URL may send sound.",
+            ),
+            (
+                self.twilio.token_secret.reveal().len() < 32,
+                "twilio.token_secret is shorter than 32 \
+             bytes: it can be guessed.",
+            ),
         ];
-        unwise.into_iter().filter(|(is, _)| *is).map(|(_, why)| why.to_owned()).collect()
+        unwise
+            .into_iter()
+            .filter(|(is, _)| *is)
+            .map(|(_, why)| why.to_owned())
+            .collect()
     }
 
     /// How the switchboard waits.
@@ -220,10 +235,16 @@ impl Settings for Config {
             file: PathBuf::new(),
         };
         if config.api_keys.is_empty() {
-            s.refuse("api_keys", "is missing: expected at least one [[api_keys]] section");
+            s.refuse(
+                "api_keys",
+                "is missing: expected at least one [[api_keys]] section",
+            );
         }
         for (index, key) in config.api_keys.iter().enumerate() {
-            if config.api_keys[..index].iter().any(|other| other.id == key.id) {
+            if config.api_keys[..index]
+                .iter()
+                .any(|other| other.id == key.id)
+            {
                 s.refuse("api_keys", &format!("has the id {:?} twice", key.id));
             }
         }
@@ -237,7 +258,9 @@ impl Reading {
         if self.problems.is_empty() {
             Ok(value)
         } else {
-            Err(ConfigError { problems: self.problems })
+            Err(ConfigError {
+                problems: self.problems,
+            })
         }
     }
 }
@@ -246,12 +269,19 @@ fn read_file(file: &Path) -> Result<(Config, Reading), ConfigError> {
     let text = std::fs::read_to_string(file).map_err(|error| {
         let place = Place::File(file.display().to_string().into(), 0);
         let what = format!("cannot be read: {error}");
-        ConfigError { problems: vec![Problem { place, what }] }
+        ConfigError {
+            problems: vec![Problem { place, what }],
+        }
     })?;
     let text_only = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
-    Ok(read(file, &text, std::env::vars_os().filter_map(text_only).collect(), false))
+    Ok(read(
+        file,
+        &text,
+        std::env::vars_os().filter_map(text_only).collect(),
+        false,
+    ))
 }
 
 /// Reads everything, right or wrong; the value may be used only if there is no problem.
@@ -267,8 +297,17 @@ fn read(
     let folder = file.parent().unwrap_or_else(|| Path::new("")).to_owned();
     let around = Around { folder, variables };
     let place = Place::File(name, 0);
-    let mut reading = Reading { around, outline: Vec::new(), problems, file: place, exhaustive };
-    let config = Config { file: file.to_owned(), ..reading.root(table) };
+    let mut reading = Reading {
+        around,
+        outline: Vec::new(),
+        problems,
+        file: place,
+        exhaustive,
+    };
+    let config = Config {
+        file: file.to_owned(),
+        ..reading.root(table)
+    };
     (config, reading)
 }
 

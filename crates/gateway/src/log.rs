@@ -42,7 +42,9 @@ pub fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let lines = tracing_subscriber::fmt().with_env_filter(filter(log)?).with_writer(writer);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter(log)?)
+        .with_writer(writer);
     Ok(match log.format {
         LogFormat::Json => Box::new(lines.json().flatten_event(true).finish()),
         LogFormat::Text => Box::new(lines.with_ansi(colours).finish()),
@@ -87,7 +89,11 @@ mod tests {
     }
 
     fn log(format: LogFormat, level: LogLevel, filter: Option<&str>) -> Log {
-        Log { format, level, filter: filter.map(str::to_owned) }
+        Log {
+            format,
+            level,
+            filter: filter.map(str::to_owned),
+        }
     }
 
     #[test]
@@ -97,18 +103,27 @@ mod tests {
             tracing::info!(target: "hyper::proto", "Theirs.");
             tracing::warn!(target: "hyper::proto", "A warning.");
         });
-        assert!(text.contains("Ours.") && text.contains("A warning."), "{text}");
+        assert!(
+            text.contains("Ours.") && text.contains("A warning."),
+            "{text}"
+        );
         assert!(!text.contains("Theirs."), "{text}");
         assert!(!text.contains('\u{1b}'), "{text}");
     }
 
     #[test]
     fn a_filter_adds_to_the_level() {
-        let text = logged(&log(LogFormat::Text, LogLevel::Warn, Some("hyper=info")), || {
-            tracing::info!(target: "hyper::proto", "Theirs.");
-            tracing::info!(target: "gateway", "Ours.");
-        });
-        assert!(text.contains("Theirs.") && !text.contains("Ours."), "{text}");
+        let text = logged(
+            &log(LogFormat::Text, LogLevel::Warn, Some("hyper=info")),
+            || {
+                tracing::info!(target: "hyper::proto", "Theirs.");
+                tracing::info!(target: "gateway", "Ours.");
+            },
+        );
+        assert!(
+            text.contains("Theirs.") && !text.contains("Ours."),
+            "{text}"
+        );
         assert!(filter(&log(LogFormat::Text, LogLevel::Warn, Some("hyper=loud"))).is_err());
     }
 
@@ -118,8 +133,10 @@ mod tests {
             tracing::info!(target: "gateway", calls = 2, "Draining.");
             tracing::info!(target: "gateway", "Gone.");
         });
-        let lines: Vec<serde_json::Value> =
-            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0]["message"], "Draining.");
         assert_eq!(lines[0]["calls"], 2);

@@ -114,11 +114,21 @@ impl Server {
         notice: Notice,
     ) -> Result<Self, BindError> {
         let failed = |error| BindError::Listen(config.listen, error);
-        let tls = certificates.as_ref().map(Certificates::server_config).transpose()?;
+        let tls = certificates
+            .as_ref()
+            .map(Certificates::server_config)
+            .transpose()?;
         let acceptor = tls.map(|tls| TlsAcceptor::from(Arc::new(tls)));
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address, acceptor, certificates, config, notice })
+        Ok(Self {
+            listener,
+            address,
+            acceptor,
+            certificates,
+            config,
+            notice,
+        })
     }
 
     /// Where it listens, with the port that the system chose if none was asked for.
@@ -134,7 +144,11 @@ impl Server {
         if let Some(certificates) = self.certificates {
             let notice = notice.clone();
             let watch = certificates.watch(move |good| {
-                notice(if good { Noticed::CertificateTaken } else { Noticed::CertificateRefused });
+                notice(if good {
+                    Noticed::CertificateTaken
+                } else {
+                    Noticed::CertificateRefused
+                });
             });
             tasks.spawn(stop.clone().run_until_cancelled_owned(watch));
         }
@@ -167,7 +181,10 @@ impl House {
     /// not become a loop that takes a whole core.
     async fn accept_failed(&self, error: io::Error) {
         use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-        if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
+        if matches!(
+            error.kind(),
+            ConnectionAborted | ConnectionRefused | ConnectionReset
+        ) {
             return;
         }
         (self.notice)(Noticed::AcceptFailed);
@@ -203,7 +220,10 @@ impl House {
             request.extensions_mut().insert(ConnectInfo(peer));
             self.router.clone().call(request.map(Body::new))
         });
-        let connection = self.http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let connection = self
+            .http
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
         let mut connection = std::pin::pin!(connection);
         let served = tokio::select! {
             served = connection.as_mut() => Some(served),

@@ -26,7 +26,10 @@ pub struct Hangups(Signal);
 impl Shutdown {
     /// One that only its trigger moves.
     pub fn manual() -> (Trigger, Self) {
-        let shutdown = Self { drain: CancellationToken::new(), force: CancellationToken::new() };
+        let shutdown = Self {
+            drain: CancellationToken::new(),
+            force: CancellationToken::new(),
+        };
         (Trigger(shutdown.clone()), shutdown)
     }
 

@@ -68,7 +68,13 @@ impl Certificates {
         // Looked at before they are read: what changes in between is read once more.
         let seen = [Stamp::of(cert), Stamp::of(key)];
         let current = Arc::new(Current(RwLock::new(Arc::new(read(cert, key)?))));
-        Ok(Self { cert_file, key_file, check_interval, seen, current })
+        Ok(Self {
+            cert_file,
+            key_file,
+            check_interval,
+            seen,
+            current,
+        })
     }
 
     /// For the acceptor: always shows the newest certificate.
@@ -118,13 +124,20 @@ impl Stamp {
     fn of(file: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(file).ok()?;
         let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
-        Some(Self { modified: metadata.modified().ok(), length: metadata.len(), inode })
+        Some(Self {
+            modified: metadata.modified().ok(),
+            length: metadata.len(),
+            inode,
+        })
     }
 }
 
 impl Current {
     fn get(&self) -> Arc<CertifiedKey> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn set(&self, pair: CertifiedKey) {
@@ -147,18 +160,29 @@ impl fmt::Debug for Current {
 /// Reads a certificate with its chain, and its key, and sees whether they fit.
 pub fn read(cert: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
     let chain = read_certificates(cert)?;
-    let told = |error| TlsError::Pem { file: key.to_owned(), error };
+    let told = |error| TlsError::Pem {
+        file: key.to_owned(),
+        error,
+    };
     let key = PrivateKeyDer::from_pem_file(key).map_err(told)?;
     CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map_err(TlsError::Pair)
 }
 
 /// Reads certificates, at least one.
 pub fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let told = |error| TlsError::Pem { file: file.to_owned(), error };
-    let found: Result<Vec<_>, _> =
-        CertificateDer::pem_file_iter(file).map_err(told)?.collect();
+    let told = |error| TlsError::Pem {
+        file: file.to_owned(),
+        error,
+    };
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).map_err(told)?.collect();
     let found = found.map_err(told)?;
-    if found.is_empty() { Err(TlsError::Empty { file: file.to_owned() }) } else { Ok(found) }
+    if found.is_empty() {
+        Err(TlsError::Empty {
+            file: file.to_owned(),
+        })
+    } else {
+        Ok(found)
+    }
 }
 
 #[cfg(test)]

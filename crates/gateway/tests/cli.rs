@@ -24,8 +24,13 @@ api_id = "our-id"
 api_secret = "our-secret"
 "#;
 
-const SECRETS: [&str; 5] =
-    ["open sesame", "an auth token of Twilio's", "a secret of the variable", "our-id", "our-secret"];
+const SECRETS: [&str; 5] = [
+    "open sesame",
+    "an auth token of Twilio's",
+    "a secret of the variable",
+    "our-id",
+    "our-secret",
+];
 
 struct World(TempDir);
 
@@ -66,7 +71,10 @@ fn check_prints_what_would_be_run_with_and_no_secret() {
     let output = world.run("check");
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let printed = text(&output.stdout);
-    assert!(printed.contains("[http]\nlisten = \"127.0.0.1:1\" # "), "{printed}");
+    assert!(
+        printed.contains("[http]\nlisten = \"127.0.0.1:1\" # "),
+        "{printed}"
+    );
     assert!(printed.contains("chunk = \"100ms\"\n"), "{printed}");
     assert!(printed.contains("secret = \"•••\""), "{printed}");
     for secret in SECRETS {
@@ -91,7 +99,10 @@ fn a_mistake_exits_with_64_before_anything_is_served() {
 
 #[test]
 fn a_file_that_is_not_there_exits_with_64() {
-    let output = antiphon().args(["check", "--config", "/nowhere.toml"]).output().unwrap();
+    let output = antiphon()
+        .args(["check", "--config", "/nowhere.toml"])
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(64));
     assert!(text(&output.stderr).starts_with("/nowhere.toml: cannot be read: "));
 }
@@ -104,7 +115,10 @@ fn an_address_that_cannot_be_had_is_told_and_is_no_mistake_of_the_configuration(
     let output = world.run("serve");
     assert_eq!(output.status.code(), Some(1));
     let told = text(&output.stderr);
-    assert!(told.contains(&format!("cannot listen on {address}")), "{told}");
+    assert!(
+        told.contains(&format!("cannot listen on {address}")),
+        "{told}"
+    );
     for secret in SECRETS {
         assert!(!told.contains(secret), "{secret}");
     }
@@ -113,5 +127,8 @@ fn an_address_that_cannot_be_had_is_told_and_is_no_mistake_of_the_configuration(
 #[test]
 fn it_says_its_version() {
     let output = antiphon().arg("--version").output().unwrap();
-    assert_eq!(text(&output.stdout), format!("antiphon {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        text(&output.stdout),
+        format!("antiphon {}\n", env!("CARGO_PKG_VERSION"))
+    );
 }

@@ -1,6 +1,6 @@
 //! A client of the gateway's HTTP API, as an integrator would write one.
 
-mod sse;
+pub mod sse;
 
 use std::path::Path;
 use std::time::Duration;

@@ -10,6 +10,7 @@
 mod bridge;
 pub mod caller;
 pub mod control;
+pub mod demo;
 pub mod hearing;
 pub mod histogram;
 pub mod load;

@@ -1,10 +1,12 @@
 //! `antiphon-sim`: callers, speech services, load and a look at a running gateway.
 
+use std::process::ExitCode;
+
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use sim::caller::twilio;
 use sim::service::autotranscribe;
-use sim::{load, watch};
+use sim::{demo, load, watch};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Callers and speech services that are not real.
@@ -20,6 +22,8 @@ enum Command {
     /// Place calls.
     #[command(subcommand)]
     Call(Call),
+    /// See the main job: a call, transcribed, but for the card number.
+    Demo(demo::Arguments),
     /// Put a gateway under load and report what it costs.
     Load(load::Arguments),
     /// Be a speech service.
@@ -42,16 +46,28 @@ enum Service {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
         .with_writer(std::io::stderr)
         .init();
+    match run(Cli::parse().command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
     let provider = rustls::crypto::aws_lc_rs::default_provider().install_default();
     provider
         .ok()
         .context("a TLS provider is already installed")?;
-    match Cli::parse().command {
+    match command {
         Command::Call(Call::Twilio(arguments)) => twilio::run(arguments).await,
+        Command::Demo(arguments) => demo::run(arguments).await,
         Command::Load(arguments) => load::run(arguments).await,
         Command::Service(Service::Autotranscribe(arguments)) => {
             autotranscribe::args::run(arguments, stop()).await

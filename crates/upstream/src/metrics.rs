@@ -1,5 +1,5 @@
-//! What the streams count. Labels come from closed sets only, one a metric. The only file that names
-//! prometheus.
+//! What the streams count. Labels come from closed sets only, one a metric.
+//! The only file that names prometheus.
 
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ impl Metrics {
         Ok(Self {
             byte_mismatches: new.counter(
                 "antiphon_upstream_byte_mismatches_total",
-                "Finished streams of which the service confirmed another number of bytes than sent.",
+                "Finished streams of which the service confirmed not as many bytes as were sent.",
             )?,
             chunk_latency: new.histogram(
                 "antiphon_upstream_chunk_latency_seconds",

@@ -1,7 +1,7 @@
 //! What follows a loss: again, when, or not at all.
 //!
 //! This is the simple form: one stream looks after itself. Breaker, retry budget and open-rate
-//! limit, which look at all streams of a credential, will be asked in [`Retries::lost`].
+//! limit, which look at all streams of a credential, will be asked in `Retries::lost`.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;

@@ -189,7 +189,8 @@ mod tests {
                 match step {
                     Step::Sound(samples) => {
                         let payload = vec![0xff; samples as usize];
-                        feed.push(now, Frame { position: at, codec: Codec::Pcmu, payload: &payload });
+                        let codec = Codec::Pcmu;
+                        feed.push(now, Frame { position: at, codec, payload: &payload });
                         at += samples;
                     }
                     Step::Jump(samples) => at += samples,

@@ -1,4 +1,5 @@
-//! Whose certificates are trusted, for all connections to services. The only file that names rustls.
+//! Whose certificates are trusted, for all connections to services.
+//! The only file that names rustls.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -31,11 +31,13 @@ pub(crate) const IDS: [&str; 3] = [
 ];
 
 /// What the examples' gateway hands out for Twilio.
-pub(crate) const STREAMING_URL: &str = "wss://antiphon.example.com/mg-twilio-autotranscribe/twilio-media/eyJhbGciOiJIUzI1NiJ9.e30.c2ln";
+pub(crate) const STREAMING_URL: &str = "wss://gateway.example.com/mg-twilio-autotranscribe/\
+    twilio-media/eyJhbGciOiJIUzI1NiJ9.e30.c2ln";
 
 pub(crate) fn all() -> Vec<Example> {
     let mut all = starts();
-    all.extend(refused_starts());
+    all.extend(mistaken_starts());
+    all.extend(untimely_starts());
     all.extend(stops());
     all.extend(others());
     all
@@ -109,96 +111,78 @@ fn starts() -> Vec<Example> {
     ]
 }
 
-fn refused_starts() -> Vec<Example> {
-    let refused = |name, summary, request, status, code, message: &str| Example {
+/// Starts that show a mistake.
+fn mistaken_starts() -> Vec<Example> {
+    let mistaken = |name, summary, extra, code, message| {
+        refused(name, summary, start(CALL, extra), (400, code, message))
+    };
+    let params = |params: Value| json!({ "autotranscribeParams": params });
+    let trap = "$.autotranscribeParams.redactionOutput: is missing, so it is \"redacted\", which \
+                cannot be combined with detailedToken true; set it to \"unredacted\", or leave \
+                detailedToken out";
+    vec![
+        mistaken(
+            "noCustomer",
+            "A parameter is wrong",
+            json!({"customerId": ""}),
+            "400-201",
+            "$.customerId: must have 1 to 256 characters",
+        ),
+        mistaken(
+            "language",
+            "A value in autotranscribeParams is wrong",
+            params(json!({"language": "de-DE"})),
+            "400-202",
+            "$.autotranscribeParams.language: must be en-US or es-US",
+        ),
+        mistaken(
+            "redactionTrap",
+            "detailedToken without redactionOutput",
+            params(json!({"detailedToken": true})),
+            "400-202",
+            trap,
+        ),
+        mistaken(
+            "noIngress",
+            "A platform without an ingress",
+            json!({"namespace": "siprec", "guid": "0867617078-0032318833-2221801472-0002236962"}),
+            "400-203",
+            NO_CALL,
+        ),
+    ]
+}
+
+/// Starts that the state of the call does not allow.
+fn untimely_starts() -> Vec<Example> {
+    let refused =
+        |name, summary, guid: &str, answer| refused(name, summary, start(guid, json!({})), answer);
+    let unknown = (400, "400-203", NO_CALL);
+    let already = (409, "409-201", ALREADY);
+    let pending = (409, "409-202", PENDING);
+    let ended = (409, "409-203", DRAINING);
+    vec![
+        refused("unknown", "No such call", UNKNOWN_CALL, unknown),
+        refused("already", "Already started", STREAMING_CALL, already),
+        refused("pending", "Another is pending", PENDING_CALL, pending),
+        refused("ended", "The media is over", ENDED_CALL, ended),
+    ]
+}
+
+/// A start that is answered with a status, a code and a message.
+fn refused(
+    name: &'static str,
+    summary: &'static str,
+    request: Value,
+    (status, code, message): (u16, &str, &str),
+) -> Example {
+    Example {
         name,
         summary,
         operation: "startStreaming",
         request,
         status,
         response: error(code, message),
-    };
-    let body = |guid| start(guid, json!({}));
-    let params = |params: Value| start(CALL, json!({"autotranscribeParams": params}));
-    let mut nobody = body(CALL);
-    nobody["customerId"] = json!("");
-    let ear = start(
-        "0867617078-0032318833-2221801472-0002236962",
-        json!({
-            "namespace": "siprec", "siprecParams": {"mediaLineOrder": "CUSTOMER_FIRST"},
-        }),
-    );
-    let trap = "$.autotranscribeParams.redactionOutput: is missing, so it is \"redacted\", which \
-                cannot be combined with detailedToken true; set it to \"unredacted\", or leave \
-                detailedToken out";
-    let language = "$.autotranscribeParams.language: must be en-US or es-US";
-    let nobody_says = "$.customerId: must have 1 to 256 characters";
-    vec![
-        refused(
-            "noCustomer",
-            "A parameter is wrong",
-            nobody,
-            400,
-            "400-201",
-            nobody_says,
-        ),
-        refused(
-            "language",
-            "A value in autotranscribeParams is wrong",
-            params(json!({"language": "de-DE"})),
-            400,
-            "400-202",
-            language,
-        ),
-        refused(
-            "redactionTrap",
-            "detailedToken without redactionOutput",
-            params(json!({"detailedToken": true})),
-            400,
-            "400-202",
-            trap,
-        ),
-        refused(
-            "unknown",
-            "No such call",
-            body(UNKNOWN_CALL),
-            400,
-            "400-203",
-            NO_CALL,
-        ),
-        refused(
-            "noIngress",
-            "A platform without an ingress",
-            ear,
-            400,
-            "400-203",
-            NO_CALL,
-        ),
-        refused(
-            "already",
-            "Already started",
-            body(STREAMING_CALL),
-            409,
-            "409-201",
-            ALREADY,
-        ),
-        refused(
-            "pending",
-            "Another request is pending",
-            body(PENDING_CALL),
-            409,
-            "409-202",
-            PENDING,
-        ),
-        refused(
-            "ended",
-            "The media is over",
-            body(ENDED_CALL),
-            409,
-            "409-203",
-            DRAINING,
-        ),
-    ]
+    }
 }
 
 fn stops() -> Vec<Example> {

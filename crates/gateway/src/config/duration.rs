@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
-const UNITS: [(&str, u64); 5] =
-    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const UNITS: [(&str, u64); 5] = [
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
 
 /// Reads whole numbers with their units, summed up; anything else is `None`.
 pub(super) fn parse(text: &str) -> Option<Duration> {
@@ -16,7 +21,9 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
         let digits = rest.find(|c: char| !c.is_ascii_digit())?;
         let letters = rest[digits..].find(|c: char| !c.is_ascii_lowercase());
         let end = letters.map_or(rest.len(), |letters| digits + letters);
-        let (_, unit) = UNITS.into_iter().find(|(name, _)| *name == &rest[digits..end])?;
+        let (_, unit) = UNITS
+            .into_iter()
+            .find(|(name, _)| *name == &rest[digits..end])?;
         let number: u64 = rest[..digits].parse().ok()?;
         milliseconds = milliseconds.checked_add(number.checked_mul(unit)?)?;
         rest = rest[end..].trim_start();
@@ -54,7 +61,17 @@ mod tests {
         assert_eq!(read("30s"), Some(30_000));
         assert_eq!(read("1m30s"), Some(90_000));
         assert_eq!(read(" 1h 5m "), Some(3_900_000));
-        for text in ["", "5", "s", "5 s", "-5s", "1.5s", "5S", "99999999999999999999s", "1é"] {
+        for text in [
+            "",
+            "5",
+            "s",
+            "5 s",
+            "-5s",
+            "1.5s",
+            "5S",
+            "99999999999999999999s",
+            "1é",
+        ] {
             assert_eq!(read(text), None, "{text}");
         }
     }

@@ -86,7 +86,11 @@ impl Kind for Address {
     }
 
     fn read(&self, entry: &Entry, _: &Around) -> Result<SocketAddr, Wrong> {
-        entry.node.text().and_then(|text| text.parse().ok()).ok_or(Wrong::Unlike)
+        entry
+            .node
+            .text()
+            .and_then(|text| text.parse().ok())
+            .ok_or(Wrong::Unlike)
     }
 
     fn show(&self, value: &SocketAddr) -> String {
@@ -102,8 +106,13 @@ impl<N: Copy + Display + PartialOrd + TryFrom<i64>> Kind for Count<N> {
     }
 
     fn read(&self, entry: &Entry, _: &Around) -> Result<N, Wrong> {
-        let number = entry.node.integer().and_then(|number| N::try_from(number).ok());
-        number.filter(|number| self.0.contains(number)).ok_or(Wrong::Unlike)
+        let number = entry
+            .node
+            .integer()
+            .and_then(|number| N::try_from(number).ok());
+        number
+            .filter(|number| self.0.contains(number))
+            .ok_or(Wrong::Unlike)
     }
 
     fn show(&self, value: &N) -> String {
@@ -119,7 +128,11 @@ impl Kind for File {
     }
 
     fn read(&self, entry: &Entry, around: &Around) -> Result<PathBuf, Wrong> {
-        let name = entry.node.text().filter(|name| !name.is_empty()).ok_or(Wrong::Unlike)?;
+        let name = entry
+            .node
+            .text()
+            .filter(|name| !name.is_empty())
+            .ok_or(Wrong::Unlike)?;
         let path = around.folder.join(name);
         match std::fs::File::open(&path) {
             Ok(_) => Ok(path),
@@ -183,13 +196,18 @@ impl Kind for Period {
     type Value = Duration;
 
     fn wants(&self) -> String {
-        let (least, most) = (duration::show(*self.0.start()), duration::show(*self.0.end()));
+        let (least, most) = (
+            duration::show(*self.0.start()),
+            duration::show(*self.0.end()),
+        );
         format!("a duration, {least:?} to {most:?}")
     }
 
     fn read(&self, entry: &Entry, _: &Around) -> Result<Duration, Wrong> {
         let period = entry.node.text().and_then(duration::parse);
-        period.filter(|period| self.0.contains(period)).ok_or(Wrong::Unlike)
+        period
+            .filter(|period| self.0.contains(period))
+            .ok_or(Wrong::Unlike)
     }
 
     fn show(&self, value: &Duration) -> String {
@@ -228,7 +246,10 @@ impl Kind for Secret {
         let (secret, whence) = if let Some(name) = given.strip_prefix("file:") {
             let path = around.folder.join(name);
             let text = std::fs::read_to_string(&path).map_err(|e| cannot_read(&path, &e))?;
-            (text.trim_end_matches(['\r', '\n']).to_owned(), path.display().to_string())
+            (
+                text.trim_end_matches(['\r', '\n']).to_owned(),
+                path.display().to_string(),
+            )
         } else if let Some(name) = given.strip_prefix("env:") {
             let value = around.variables.get(name).ok_or_else(|| {
                 Wrong::Because(format!("the environment variable {name} is not set"))
@@ -240,7 +261,9 @@ impl Kind for Secret {
         match secret.len() {
             0 => Err(Wrong::Because(format!("{whence} is empty"))),
             1..=SECRET_BYTES_MAX => Ok(Private::new(secret)),
-            _ => Err(Wrong::Because(format!("{whence} is longer than {SECRET_BYTES_MAX} bytes"))),
+            _ => Err(Wrong::Because(format!(
+                "{whence} is longer than {SECRET_BYTES_MAX} bytes"
+            ))),
         }
     }
 
@@ -264,9 +287,14 @@ impl Kind for Size {
     }
 
     fn read(&self, entry: &Entry, _: &Around) -> Result<usize, Wrong> {
-        let number = entry.node.integer().and_then(|number| usize::try_from(number).ok());
+        let number = entry
+            .node
+            .integer()
+            .and_then(|number| usize::try_from(number).ok());
         let bytes = number.or_else(|| entry.node.text().and_then(size::parse));
-        bytes.filter(|bytes| self.0.contains(bytes)).ok_or(Wrong::Unlike)
+        bytes
+            .filter(|bytes| self.0.contains(bytes))
+            .ok_or(Wrong::Unlike)
     }
 
     fn show(&self, value: &usize) -> String {
@@ -278,7 +306,11 @@ impl Kind for Text {
     type Value = String;
 
     fn wants(&self) -> String {
-        format!("a text of {} to {} characters", self.0.start(), self.0.end())
+        format!(
+            "a text of {} to {} characters",
+            self.0.start(),
+            self.0.end()
+        )
     }
 
     fn read(&self, entry: &Entry, _: &Around) -> Result<String, Wrong> {
@@ -306,14 +338,20 @@ impl Kind for WebUrl {
     }
 
     fn read(&self, entry: &Entry, _: &Around) -> Result<Url, Wrong> {
-        let url = entry.node.text().and_then(|text| Url::parse(text).ok()).ok_or(Wrong::Unlike)?;
+        let url = entry
+            .node
+            .text()
+            .and_then(|text| Url::parse(text).ok())
+            .ok_or(Wrong::Unlike)?;
         let plain = matches!(url.scheme(), "http" | "https")
             && url.has_host()
             && url.username().is_empty()
             && url.password().is_none()
             && url.query().is_none()
             && url.fragment().is_none();
-        plain.then_some(url).ok_or(Wrong::Unlike)
+        // What is not plain may hold a secret, so it is not shown.
+        let expected = || Wrong::Because(format!("expected {}", self.wants()));
+        plain.then_some(url).ok_or_else(expected)
     }
 
     fn show(&self, value: &Url) -> String {
@@ -337,7 +375,11 @@ impl<W: Words> Kind for Word<W> {
 
     fn read(&self, entry: &Entry, _: &Around) -> Result<W, Wrong> {
         let text = entry.node.text().ok_or(Wrong::Unlike)?;
-        W::ALL.iter().find(|(_, word)| *word == text).map(|(found, _)| *found).ok_or(Wrong::Unlike)
+        W::ALL
+            .iter()
+            .find(|(_, word)| *word == text)
+            .map(|(found, _)| *found)
+            .ok_or(Wrong::Unlike)
     }
 
     fn show(&self, value: &W) -> String {

@@ -7,11 +7,11 @@ const COLUMNS: usize = 98;
 const MANUAL: &str = "\
 # Configuration
 
-<!-- Made from crates/gateway/src/config/settings.rs; `make docs` makes it again. -->
+<!-- Made from crates/gateway/src/config/settings; `make docs` makes it again. -->
 
 `antiphon serve --config antiphon.toml` reads one TOML file. `antiphon check --config antiphon.toml`
-prints what it would run with, and exits with 64 if anything is wrong; every mistake is told at once,
-with its line. Unknown keys are mistakes.
+prints what it would run with, and exits with 64 if anything is wrong; every mistake is told at
+once, with its line. Unknown keys are mistakes.
 
 Every key can be overridden by an environment variable: `ANTIPHON__`, the section and the key in
 capitals, with `__` between: `ANTIPHON__HTTP__LISTEN=0.0.0.0:8080`. Items of a list are counted from
@@ -20,19 +20,19 @@ capitals, with `__` between: `ANTIPHON__HTTP__LISTEN=0.0.0.0:8080`. Items of a l
 
 - **Durations** are whole numbers with `ms`, `s`, `m`, `h` or `d`: `\"100ms\"`, `\"1m30s\"`.
 - **Sizes** are numbers of bytes, plain or with `KiB`, `MiB` or `GiB`: `65536`, `\"64KiB\"`.
-- **Secrets** are given as they are, as `\"file:NAME\"`, the first line of a file, or as `\"env:NAME\"`,
-  an environment variable. They are never printed or logged.
+- **Secrets** are given as they are, as `\"file:NAME\"`, what a file holds without the line's end,
+  or as `\"env:NAME\"`, an environment variable. They are never printed or logged.
 - **Files** are relative to the folder of the configuration file.
 
-SIGHUP reads the file again and takes over `api_keys` and Twilio's tokens, keys and secrets; the rest
-needs a restart. [`deploy/antiphon.toml`](../deploy/antiphon.toml) has every key with its default.
+SIGHUP reads the file again and takes over `api_keys` and Twilio's tokens, keys and secrets; the
+rest needs a restart. [`deploy/antiphon.toml`](../deploy/antiphon.toml) has every key with its default.
 ";
 
 const SAMPLE: &str = "\
 # Antiphon's configuration: every key, with its default. What is commented out has none; what is
 # marked as required must be set, here or in the environment. docs/config.md explains the rest.
 #
-# Made from crates/gateway/src/config/settings.rs; `make docs` makes it again.
+# Made from crates/gateway/src/config/settings; `make docs` makes it again.
 ";
 
 /// What the gateway would run with: TOML that can be read again, but for the secrets.
@@ -44,11 +44,23 @@ pub(super) fn effective(outline: &[Outlined], warnings: &[String]) -> String {
     for outlined in outline {
         match outlined {
             Outlined::Section { path, repeated, .. } => text += &header(path, *repeated),
-            Outlined::Key(Row { key, value: None, .. }) => text += &format!("# {key} is not set\n"),
-            Outlined::Key(Row { key, value: Some(value), place: None, .. }) => {
+            Outlined::Key(Row {
+                key, value: None, ..
+            }) => text += &format!("# {key} is not set\n"),
+            Outlined::Key(Row {
+                key,
+                value: Some(value),
+                place: None,
+                ..
+            }) => {
                 text += &format!("{key} = {value}\n");
             }
-            Outlined::Key(Row { key, value: Some(value), place: Some(place), .. }) => {
+            Outlined::Key(Row {
+                key,
+                value: Some(value),
+                place: Some(place),
+                ..
+            }) => {
                 text += &format!("{key} = {value} # {place}\n");
             }
         }
@@ -63,7 +75,11 @@ pub(super) fn sample(outline: &[Outlined]) -> String {
     let mut hidden = false;
     for outlined in outline {
         match outlined {
-            Outlined::Section { path, about, repeated } => {
+            Outlined::Section {
+                path,
+                about,
+                repeated,
+            } => {
                 hidden = *repeated;
                 text += "\n";
                 text += &comment(about);
@@ -81,7 +97,11 @@ pub(super) fn manual(outline: &[Outlined]) -> String {
     let mut text = MANUAL.to_owned();
     for outlined in outline {
         match outlined {
-            Outlined::Section { path, about, repeated } => {
+            Outlined::Section {
+                path,
+                about,
+                repeated,
+            } => {
                 let header = header(path, *repeated);
                 text += &format!("\n## `{}`\n\n{}\n\n", header.trim(), plain(about));
                 text += "| key | default | meaning |\n|---|---|---|\n";
@@ -114,7 +134,11 @@ fn sample_row(row: &Row, hidden: bool) -> String {
 /// An example as TOML: numbers as they are, the rest as strings.
 fn literal(example: &str) -> String {
     let number = example.parse::<i64>().is_ok();
-    if number { example.to_owned() } else { super::kind::quoted(example) }
+    if number {
+        example.to_owned()
+    } else {
+        super::kind::quoted(example)
+    }
 }
 
 /// What is wanted, beginning with a capital.
@@ -126,7 +150,11 @@ fn wants(row: &Row) -> String {
 }
 
 fn header(path: &str, repeated: bool) -> String {
-    if repeated { format!("\n[[{path}]]\n") } else { format!("\n[{path}]\n") }
+    if repeated {
+        format!("\n[[{path}]]\n")
+    } else {
+        format!("\n[{path}]\n")
+    }
 }
 
 /// Doc comments begin each line with a blank.

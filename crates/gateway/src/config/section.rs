@@ -1,7 +1,7 @@
 //! Reads one section of the configuration, and keeps a record of every key it asked for.
 //!
-//! The record is what makes one declaration enough: the manual, the sample file, the printed configuration and the
-//! list of known keys are all made of it.
+//! The record is what makes one declaration enough: the manual, the sample file, the printed
+//! configuration and the list of known keys are all made of it.
 
 use super::kind::{Around, Blank, Kind, Wrong};
 use super::problem::{Place, Problem};
@@ -23,7 +23,11 @@ pub(super) struct Reading {
 #[derive(Debug)]
 pub(super) enum Outlined {
     Key(Row),
-    Section { path: String, about: &'static str, repeated: bool },
+    Section {
+        path: String,
+        about: &'static str,
+        repeated: bool,
+    },
 }
 
 /// One key that was asked for.
@@ -109,7 +113,12 @@ impl Reading {
     }
 
     fn section<S: Settings>(&mut self, path: String, table: Table) -> S {
-        let mut section = Section { reading: self, path, table, known: Vec::new() };
+        let mut section = Section {
+            reading: self,
+            path,
+            table,
+            known: Vec::new(),
+        };
         let settings = S::read(&mut section);
         section.refuse_the_rest();
         settings
@@ -119,17 +128,26 @@ impl Reading {
 impl Section<'_> {
     /// Tells a mistake that no single key shows, at the place of one of them.
     pub(super) fn refuse(&mut self, key: &'static str, what: &str) {
-        let place = self.reading.outline.iter().rev().find_map(|outlined| match outlined {
-            Outlined::Key(row) if row.key == key => row.place.clone(),
-            _ => None,
-        });
+        let place = self
+            .reading
+            .outline
+            .iter()
+            .rev()
+            .find_map(|outlined| match outlined {
+                Outlined::Key(row) if row.key == key => row.place.clone(),
+                _ => None,
+            });
         let place = place.unwrap_or_else(|| self.reading.file.clone());
         let what = format!("{} {what}", self.name(key));
         self.reading.problems.push(Problem { place, what });
     }
 
     fn name(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
     }
 
     fn take(&mut self, key: &'static str) -> Option<Entry> {
@@ -139,7 +157,9 @@ impl Section<'_> {
 
     /// The value of a key, if it is there and right; if it is there and wrong that is told.
     fn value<K: Kind>(&mut self, key: &'static str, kind: &K) -> (Option<K::Value>, Option<Place>) {
-        let Some(entry) = self.take(key) else { return (None, None) };
+        let Some(entry) = self.take(key) else {
+            return (None, None);
+        };
         let value = kind.read(&entry, &self.reading.around);
         let told = |wrong| self.tell_wrong(key, kind, &entry, wrong);
         (value.map_err(told).ok(), Some(entry.place))
@@ -154,7 +174,10 @@ impl Section<'_> {
                 format!("{name} = {}: expected {}", entry.node.shown(), kind.wants())
             }
         };
-        self.reading.problems.push(Problem { place: entry.place.clone(), what });
+        self.reading.problems.push(Problem {
+            place: entry.place.clone(),
+            what,
+        });
     }
 
     fn tell_missing(&mut self, key: &str, wants: &str) {
@@ -170,18 +193,27 @@ impl Section<'_> {
     }
 
     fn outline(&mut self, path: &str, about: &'static str, repeated: bool) {
-        self.reading.outline.push(Outlined::Section { path: path.to_owned(), about, repeated });
+        self.reading.outline.push(Outlined::Section {
+            path: path.to_owned(),
+            about,
+            repeated,
+        });
     }
 
     fn refuse_the_rest(self) {
         for (key, entry) in &self.table {
-            let nearest =
-                self.known.iter().max_by(|a, b| {
-                    strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b))
-                });
+            let nearest = self.known.iter().max_by(|a, b| {
+                strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b))
+            });
             let nearest = nearest.map_or_else(String::new, |nearest| self.name(nearest));
-            let what = format!("unknown key {}; the nearest known is {nearest}", self.name(key));
-            self.reading.problems.push(Problem { place: entry.place.clone(), what });
+            let what = format!(
+                "unknown key {}; the nearest known is {nearest}",
+                self.name(key)
+            );
+            self.reading.problems.push(Problem {
+                place: entry.place.clone(),
+                what,
+            });
         }
     }
 }
@@ -194,7 +226,14 @@ impl<K: Kind> Field for Optional<K> {
         let (value, place) = s.value(key, &kind);
         let (wants, shown) = (kind.wants(), value.as_ref().map(|value| kind.show(value)));
         let preset = Preset::Optional(example);
-        s.record(Row { key, wants, meaning, preset, value: shown, place });
+        s.record(Row {
+            key,
+            wants,
+            meaning,
+            preset,
+            value: shown,
+            place,
+        });
         value
     }
 }
@@ -209,7 +248,14 @@ impl<K: Kind> Field for Preselected<K> {
         let value = value.unwrap_or(preset);
         let (wants, shown) = (kind.wants(), Some(kind.show(&value)));
         let preset = Preset::Value(shown_preset);
-        s.record(Row { key, wants, meaning, preset, value: shown, place });
+        s.record(Row {
+            key,
+            wants,
+            meaning,
+            preset,
+            value: shown,
+            place,
+        });
         value
     }
 }
@@ -226,7 +272,14 @@ impl<K: Blank> Field for Required<K> {
         }
         let shown = value.as_ref().map(|value| kind.show(value));
         let preset = Preset::Required(example);
-        s.record(Row { key, wants, meaning, preset, value: shown, place });
+        s.record(Row {
+            key,
+            wants,
+            meaning,
+            preset,
+            value: shown,
+            place,
+        });
         value.unwrap_or_else(|| kind.blank())
     }
 }
@@ -239,10 +292,16 @@ impl<S: Settings> Field for Subsection<S> {
         s.outline(&path, S::ABOUT, false);
         let table = match s.take(key) {
             None => Table::new(),
-            Some(Entry { node: Node::Table(table), .. }) => table,
+            Some(Entry {
+                node: Node::Table(table),
+                ..
+            }) => table,
             Some(entry) => {
                 let what = format!("{path} = {}: expected a section", entry.node.shown());
-                s.reading.problems.push(Problem { place: entry.place, what });
+                s.reading.problems.push(Problem {
+                    place: entry.place,
+                    what,
+                });
                 Table::new()
             }
         };
@@ -256,10 +315,15 @@ impl<S: Settings> Field for Tables<S> {
     fn read(self, s: &mut Section<'_>, key: &'static str, _: &'static str) -> Vec<S> {
         let path = s.name(key);
         let found = s.take(key);
-        let place = found.as_ref().map_or_else(|| s.reading.file.clone(), |e| e.place.clone());
+        let place = found
+            .as_ref()
+            .map_or_else(|| s.reading.file.clone(), |e| e.place.clone());
         let items = match found.as_ref().map(|entry| entry.node.list(&entry.place)) {
             None if s.reading.exhaustive => {
-                vec![Entry { node: Node::Table(Table::new()), place: place.clone() }]
+                vec![Entry {
+                    node: Node::Table(Table::new()),
+                    place: place.clone(),
+                }]
             }
             None => Vec::new(),
             Some(Some(items)) if items.len() <= self.0 => items,
@@ -273,7 +337,10 @@ impl<S: Settings> Field for Tables<S> {
         for (index, item) in items.into_iter().enumerate() {
             let Node::Table(table) = item.node else {
                 let what = format!("{path}.{index}: expected a section");
-                s.reading.problems.push(Problem { place: item.place, what });
+                s.reading.problems.push(Problem {
+                    place: item.place,
+                    what,
+                });
                 continue;
             };
             s.outline(&path, S::ABOUT, true);
@@ -287,5 +354,9 @@ impl<S: Settings> Field for Tables<S> {
 
 /// The variable that overrides a key.
 pub(super) fn variable(name: &str) -> String {
-    format!("{}{}", super::tree::PREFIX, name.to_uppercase().replace('.', "__"))
+    format!(
+        "{}{}",
+        super::tree::PREFIX,
+        name.to_uppercase().replace('.', "__")
+    )
 }

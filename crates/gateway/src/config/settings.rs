@@ -10,9 +10,7 @@ use std::time::Duration;
 use call::private::Private;
 use url::Url;
 
-use super::kind::{
-    Address, Count, File, Flag, Period, Positive, Secret, Size, Text, WebUrl, word,
-};
+use super::kind::{Address, Count, File, Flag, Period, Positive, Secret, Size, Text, WebUrl, word};
 use super::section::{Field, Section, Settings, optional, preset, required, section};
 use super::words::{LogFormat, LogLevel};
 use crate::api::ApiSettings;
@@ -226,7 +224,10 @@ impl Tls {
 impl Limits {
     fn heartbeat_shows_life(&self, s: &mut Section<'_>) {
         if self.event_heartbeat >= self.event_subscriber_stall {
-            s.refuse("event_heartbeat", "is not less than limits.event_subscriber_stall");
+            s.refuse(
+                "event_heartbeat",
+                "is not less than limits.event_subscriber_stall",
+            );
         }
     }
 }

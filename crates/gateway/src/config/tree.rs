@@ -44,7 +44,10 @@ pub(super) fn parse(name: &Arc<str>, text: &str) -> (Table, Vec<Problem>) {
         place: source.place(error.span().map_or(0, |span| span.start)),
         what: format!("this is not TOML: {}", error.message()),
     };
-    (source.table(table.into_inner()), errors.into_iter().map(problem).collect())
+    (
+        source.table(table.into_inner()),
+        errors.into_iter().map(problem).collect(),
+    )
 }
 
 /// Puts the environment's values over the file's.
@@ -54,7 +57,9 @@ pub(super) fn overlay(
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (name, value) in variables {
-        let Some(path) = name.strip_prefix(PREFIX) else { continue };
+        let Some(path) = name.strip_prefix(PREFIX) else {
+            continue;
+        };
         let keys: Vec<String> = path.split("__").map(str::to_lowercase).collect();
         let place = Place::Variable(name.as_str().into());
         let put = match keys.split_first() {
@@ -69,13 +74,19 @@ pub(super) fn overlay(
 }
 
 fn slot<'t>(table: &'t mut Table, key: &str, place: &Place) -> &'t mut Entry {
-    let entry = || Entry { node: Node::Table(Table::new()), place: place.clone() };
+    let entry = || Entry {
+        node: Node::Table(Table::new()),
+        place: place.clone(),
+    };
     table.entry(key.to_owned()).or_insert_with(entry)
 }
 
 fn put(entry: &mut Entry, keys: &[String], value: &str, place: &Place) -> Result<(), String> {
     let Some((key, rest)) = keys.split_first() else {
-        *entry = Entry { node: Node::Raw(value.to_owned()), place: place.clone() };
+        *entry = Entry {
+            node: Node::Raw(value.to_owned()),
+            place: place.clone(),
+        };
         return Ok(());
     };
     let index = key.parse::<usize>().ok();
@@ -86,15 +97,21 @@ fn put(entry: &mut Entry, keys: &[String], value: &str, place: &Place) -> Result
     match (&mut entry.node, index) {
         (Node::List(list), Some(index)) if index <= list.len().min(LIST_MAX) => {
             if index == list.len() {
-                list.push(Entry { node: Node::Table(Table::new()), place: place.clone() });
+                list.push(Entry {
+                    node: Node::Table(Table::new()),
+                    place: place.clone(),
+                });
             }
             put(&mut list[index], rest, value, place)
         }
-        (Node::List(list), Some(index)) => {
-            Err(format!("item {index} of a list that has {}: the next is {0}", list.len()))
-        }
+        (Node::List(list), Some(index)) => Err(format!(
+            "item {index} of a list that has {}: the next is {0}",
+            list.len()
+        )),
         (Node::Table(table), _) => put(slot(table, key, place), rest, value, place),
-        _ => Err(format!("`{key}` cannot be inside a value that is not a section")),
+        _ => Err(format!(
+            "`{key}` cannot be inside a value that is not a section"
+        )),
     }
 }
 
@@ -115,7 +132,13 @@ impl Source<'_> {
         let entry = |(key, value): (toml::Spanned<_>, toml::Spanned<_>)| {
             let place = self.place(key.span().start);
             let key: std::borrow::Cow<'_, str> = key.into_inner();
-            (key.into_owned(), Entry { node: self.node(value.into_inner()), place })
+            (
+                key.into_owned(),
+                Entry {
+                    node: self.node(value.into_inner()),
+                    place,
+                },
+            )
         };
         table.into_iter().map(entry).collect()
     }
@@ -130,7 +153,10 @@ impl Source<'_> {
             DeValue::Array(items) => {
                 let item = |value: toml::Spanned<DeValue<'_>>| {
                     let place = self.place(value.span().start);
-                    Entry { node: self.node(value.into_inner()), place }
+                    Entry {
+                        node: self.node(value.into_inner()),
+                        place,
+                    }
                 };
                 Node::List(items.into_iter().map(item).collect())
             }
@@ -194,7 +220,11 @@ impl Node {
 /// A value of the environment, as TOML; its parts have the variable as their place.
 fn parse_raw(text: &str, place: &Place) -> Option<Node> {
     let value = DeValue::parse(text).ok()?.into_inner();
-    let mut node = Source { name: &"".into(), text }.node(value);
+    let mut node = Source {
+        name: &"".into(),
+        text,
+    }
+    .node(value);
     stamp(&mut node, place);
     Some(node)
 }

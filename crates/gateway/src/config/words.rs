@@ -7,7 +7,10 @@ pub trait Words: Copy + PartialEq + 'static {
 
     /// The word of this one.
     fn word(self) -> &'static str {
-        Self::ALL.iter().find(|(variant, _)| *variant == self).map_or("", |(_, word)| word)
+        Self::ALL
+            .iter()
+            .find(|(variant, _)| *variant == self)
+            .map_or("", |(_, word)| word)
     }
 }
 

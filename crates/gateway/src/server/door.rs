@@ -58,10 +58,16 @@ impl Door {
     /// Lets one in, if there is room.
     pub(crate) fn admit(&self, address: IpAddr) -> Option<Guest> {
         let admitted = self.count(address);
-        let noticed =
-            if admitted { Noticed::ConnectionOpened } else { Noticed::ConnectionRefused };
+        let noticed = if admitted {
+            Noticed::ConnectionOpened
+        } else {
+            Noticed::ConnectionRefused
+        };
         (self.0.notice)(noticed);
-        admitted.then(|| Guest { door: self.clone(), address })
+        admitted.then(|| Guest {
+            door: self.clone(),
+            address,
+        })
     }
 
     fn count(&self, address: IpAddr) -> bool {
@@ -84,7 +90,10 @@ impl Door {
 impl Guest {
     /// Gives the place to a connection.
     pub(crate) fn holding<S>(self, stream: S) -> Held<S> {
-        Held { stream, _guest: self }
+        Held {
+            stream,
+            _guest: self,
+        }
     }
 }
 
@@ -107,7 +116,9 @@ impl Drop for Guest {
 /// Says that there is no room, as far as that goes without waiting.
 pub(crate) fn refuse(stream: TcpStream, tls: bool) {
     // The runtime does not know yet that a new socket can be written to; the system does.
-    let said = stream.into_std().and_then(|mut stream| if tls { Ok(0) } else { stream.write(BUSY) });
+    let said = stream
+        .into_std()
+        .and_then(|mut stream| if tls { Ok(0) } else { stream.write(BUSY) });
     if let Err(error) = said {
         tracing::debug!(%error, "A connection was refused without a word.");
     }

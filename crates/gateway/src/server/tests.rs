@@ -64,7 +64,12 @@ impl World {
         let tasks = TaskTracker::new();
         tasks.spawn(server.run(router(), stop.clone()));
         tasks.close();
-        Self { address, stop, noticed, tasks }
+        Self {
+            address,
+            stop,
+            noticed,
+            tasks,
+        }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -117,7 +122,10 @@ async fn handlers_see_who_is_asking() {
     let world = World::new(config()).await;
     let mut stream = world.connect().await;
     let local = stream.local_addr().unwrap().to_string();
-    stream.write_all(get_once("/whoami", "").as_bytes()).await.unwrap();
+    stream
+        .write_all(get_once("/whoami", "").as_bytes())
+        .await
+        .unwrap();
     let answer = rest(&mut stream).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(answer.ends_with(&local), "{answer}");
@@ -138,7 +146,10 @@ async fn headers_that_are_too_long_or_too_many_answer_431() {
 
 #[tokio::test]
 async fn a_client_that_does_not_finish_its_headers_is_disconnected() {
-    let quick = ServerConfig { headers_timeout: Duration::from_millis(50), ..config() };
+    let quick = ServerConfig {
+        headers_timeout: Duration::from_millis(50),
+        ..config()
+    };
     let mut world = World::new(quick).await;
     let began = Instant::now();
     assert_eq!(world.ask("GET /whoami HTTP/1.1\r\nHost: ").await, "");
@@ -148,7 +159,10 @@ async fn a_client_that_does_not_finish_its_headers_is_disconnected() {
 
 #[tokio::test]
 async fn a_connection_that_says_nothing_is_disconnected_before_and_after_a_request() {
-    let quick = ServerConfig { headers_timeout: Duration::from_millis(50), ..config() };
+    let quick = ServerConfig {
+        headers_timeout: Duration::from_millis(50),
+        ..config()
+    };
     let world = World::new(quick).await;
     assert_eq!(world.ask("").await, "");
     let answer = world.ask("GET /whoami HTTP/1.1\r\nHost: x\r\n\r\n").await;
@@ -157,31 +171,52 @@ async fn a_connection_that_says_nothing_is_disconnected_before_and_after_a_reque
 
 #[tokio::test]
 async fn connections_over_the_limit_are_refused_and_room_is_made_by_those_that_go() {
-    let narrow = ServerConfig { connections_max: 2, ..config() };
+    let narrow = ServerConfig {
+        connections_max: 2,
+        ..config()
+    };
     let mut world = World::new(narrow).await;
     let (first, second) = (world.connect().await, world.connect().await);
     world.until(Noticed::ConnectionOpened).await;
     world.until(Noticed::ConnectionOpened).await;
     let refused = rest(&mut world.connect().await).await;
-    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("Retry-After"), "{refused}");
+    assert!(
+        refused.starts_with("HTTP/1.1 503") && refused.contains("Retry-After"),
+        "{refused}"
+    );
     world.until(Noticed::ConnectionRefused).await;
     drop(first);
     world.until(Noticed::ConnectionClosed).await;
-    assert!(world.ask(&get_once("/whoami", "")).await.starts_with("HTTP/1.1 200"));
+    assert!(
+        world
+            .ask(&get_once("/whoami", ""))
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
     drop(second);
 }
 
 #[tokio::test]
 async fn one_address_cannot_take_all_the_room() {
-    let fair = ServerConfig { connections_per_address_max: Some(1), ..config() };
+    let fair = ServerConfig {
+        connections_per_address_max: Some(1),
+        ..config()
+    };
     let mut world = World::new(fair).await;
     let first = world.connect().await;
     world.until(Noticed::ConnectionOpened).await;
-    assert!(rest(&mut world.connect().await).await.starts_with("HTTP/1.1 503"));
+    assert!(
+        rest(&mut world.connect().await)
+            .await
+            .starts_with("HTTP/1.1 503")
+    );
     let other = tokio::net::TcpSocket::new_v4().unwrap();
     other.bind(([127, 0, 0, 2], 0).into()).unwrap();
     let mut other = other.connect(world.address).await.unwrap();
-    other.write_all(get_once("/whoami", "").as_bytes()).await.unwrap();
+    other
+        .write_all(get_once("/whoami", "").as_bytes())
+        .await
+        .unwrap();
     assert!(rest(&mut other).await.starts_with("HTTP/1.1 200"));
     drop(first);
 }
@@ -192,16 +227,30 @@ const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n\
 
 #[tokio::test]
 async fn a_websocket_counts_as_a_connection_and_outlives_the_server() {
-    let narrow = ServerConfig { connections_max: 1, ..config() };
+    let narrow = ServerConfig {
+        connections_max: 1,
+        ..config()
+    };
     let mut world = World::new(narrow).await;
     let mut stream = world.connect().await;
     stream.write_all(UPGRADE.as_bytes()).await.unwrap();
-    assert!(up_to(&mut stream, "\r\n\r\n").await.starts_with("HTTP/1.1 101"));
-    assert!(rest(&mut world.connect().await).await.starts_with("HTTP/1.1 503"));
+    assert!(
+        up_to(&mut stream, "\r\n\r\n")
+            .await
+            .starts_with("HTTP/1.1 101")
+    );
+    assert!(
+        rest(&mut world.connect().await)
+            .await
+            .starts_with("HTTP/1.1 503")
+    );
     world.stop.cancel();
     world.tasks.wait().await;
     // "hi", masked with zeros; it comes back unmasked.
-    stream.write_all(&[0x81, 0x82, 0, 0, 0, 0, b'h', b'i']).await.unwrap();
+    stream
+        .write_all(&[0x81, 0x82, 0, 0, 0, 0, b'h', b'i'])
+        .await
+        .unwrap();
     assert_eq!(up_to(&mut stream, "hi").await, "\u{81}\u{2}hi");
     drop(stream);
     world.until(Noticed::ConnectionClosed).await;
@@ -211,7 +260,9 @@ async fn a_websocket_counts_as_a_connection_and_outlives_the_server() {
 async fn a_server_that_stops_takes_nobody_in_and_lets_idle_ones_go() {
     let world = World::new(config()).await;
     let mut idle = world.connect().await;
-    idle.write_all(b"GET /whoami HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    idle.write_all(b"GET /whoami HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .unwrap();
     up_to(&mut idle, "127.0.0.1:").await;
     world.stop.cancel();
     world.tasks.wait().await;
@@ -221,10 +272,16 @@ async fn a_server_that_stops_takes_nobody_in_and_lets_idle_ones_go() {
 
 #[tokio::test]
 async fn a_request_that_never_ends_does_not_hold_the_server() {
-    let quick = ServerConfig { goodbye_timeout: Duration::from_millis(50), ..config() };
+    let quick = ServerConfig {
+        goodbye_timeout: Duration::from_millis(50),
+        ..config()
+    };
     let mut world = World::new(quick).await;
     let mut stream = world.connect().await;
-    stream.write_all(get_once("/ever", "").as_bytes()).await.unwrap();
+    stream
+        .write_all(get_once("/ever", "").as_bytes())
+        .await
+        .unwrap();
     world.until(Noticed::ConnectionOpened).await;
     world.stop.cancel();
     world.tasks.wait().await;
@@ -268,7 +325,9 @@ impl rustls::client::danger::ServerCertVerifier for Trusting {
 
     fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
         let provider = rustls::crypto::aws_lc_rs::default_provider();
-        provider.signature_verification_algorithms.supported_schemes()
+        provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
 
@@ -299,7 +358,10 @@ async fn a_renewed_certificate_is_shown_to_the_next_client_and_old_connections_l
     let trusting = Arc::new(Trusting::default());
     let name = ServerName::try_from("localhost").unwrap();
     let connect = async |world: &World| {
-        connector(&trusting).connect(name.clone(), world.connect().await).await.unwrap()
+        connector(&trusting)
+            .connect(name.clone(), world.connect().await)
+            .await
+            .unwrap()
     };
     let mut old = connect(&world).await;
     assert_eq!(*trusting.0.lock().unwrap(), first);
@@ -308,7 +370,10 @@ async fn a_renewed_certificate_is_shown_to_the_next_client_and_old_connections_l
     let mut new = connect(&world).await;
     assert_eq!(*trusting.0.lock().unwrap(), second);
     for stream in [&mut old, &mut new] {
-        stream.write_all(get_once("/whoami", "").as_bytes()).await.unwrap();
+        stream
+            .write_all(get_once("/whoami", "").as_bytes())
+            .await
+            .unwrap();
         assert!(rest(stream).await.starts_with("HTTP/1.1 200"));
     }
 }
@@ -321,7 +386,10 @@ async fn a_client_that_does_not_finish_its_handshake_is_disconnected() {
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
     std::fs::write(&cert, made.cert.pem()).unwrap();
     let certificates = Certificates::load(&cert, &key, Duration::from_secs(60)).unwrap();
-    let quick = ServerConfig { handshake_timeout: Duration::from_millis(50), ..config() };
+    let quick = ServerConfig {
+        handshake_timeout: Duration::from_millis(50),
+        ..config()
+    };
     let mut world = World::with(quick, Some(certificates)).await;
     assert_eq!(rest(&mut world.connect().await).await, "");
     world.until(Noticed::HandshakeFailed).await;

@@ -13,7 +13,9 @@ struct Files {
 
 impl Files {
     fn new() -> Self {
-        let files = Self { folder: tempfile::tempdir().unwrap() };
+        let files = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
         files.renew();
         files
     }
@@ -74,10 +76,16 @@ fn a_bad_new_certificate_is_told_once_and_the_old_one_stays() {
     let mut certificates = files.load();
     let before = shown(&certificates);
     files.replace(&files.cert(), "nothing of the kind");
-    assert!(matches!(certificates.refresh(), Some(Err(TlsError::Empty { .. }))));
+    assert!(matches!(
+        certificates.refresh(),
+        Some(Err(TlsError::Empty { .. }))
+    ));
     assert!(certificates.refresh().is_none());
     fs::remove_file(files.cert()).unwrap();
-    assert!(matches!(certificates.refresh(), Some(Err(TlsError::Pem { .. }))));
+    assert!(matches!(
+        certificates.refresh(),
+        Some(Err(TlsError::Pem { .. }))
+    ));
     assert_eq!(shown(&certificates), before);
     let renewed = files.renew();
     assert!(certificates.refresh().unwrap().is_ok());
@@ -91,7 +99,10 @@ fn a_certificate_whose_key_is_not_there_yet_waits_for_it() {
     let before = shown(&certificates);
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     files.replace(&files.cert(), &made.cert.pem());
-    assert!(matches!(certificates.refresh(), Some(Err(TlsError::Pair(_)))));
+    assert!(matches!(
+        certificates.refresh(),
+        Some(Err(TlsError::Pair(_)))
+    ));
     assert_eq!(shown(&certificates), before);
     files.replace(&files.key(), &made.signing_key.serialize_pem());
     assert!(certificates.refresh().unwrap().is_ok());

@@ -144,20 +144,11 @@ impl Template {
         best
     }
 
-    // The correlation of the two pictures, over all frames that belong to either of them; where the
-    // utterance has none it was silent. Loudness is in the means and drops out.
+    // The correlation of the two pictures. Loudness is in the means and drops out.
     fn likeness(&self, utterance: &[Bands], step: usize) -> f32 {
-        let before = step.saturating_sub(self.first_step) / STEPS_PER_FRAME;
-        let from = step - before * STEPS_PER_FRAME;
-        let end = self.first_step + self.frames * STEPS_PER_FRAME;
-        let after = end.saturating_sub(step) / STEPS_PER_FRAME;
-        let after = after.saturating_sub(utterance.len());
-
-        let silence = |frames| std::iter::repeat_n(&[SILENCE; BANDS], frames);
-        let heard = silence(before).chain(utterance).chain(silence(after));
-        let known = self.spectra[from..].iter().step_by(STEPS_PER_FRAME);
+        let known = self.spectra[step..].iter().step_by(STEPS_PER_FRAME);
         let mut holes = utterance.len() / HOLES_PART;
-        correlation(heard.zip(known).filter(|(heard, known)| {
+        correlation(utterance.iter().zip(known).filter(|(heard, known)| {
             let hole = **heard == [SILENCE; BANDS] && known.iter().any(|&band| band > LOUD);
             holes = if hole { holes.saturating_sub(1) } else { holes };
             !hole || holes == 0

@@ -122,7 +122,7 @@ impl Figures {
                 format!("{:.1} s", self.seconds),
                 "all legs at once",
             ),
-            ("frames sent", count(sent.stamped), "20 ms each"),
+            ("frames sent", count(sent.stamped), "of 20 ms"),
             (
                 "late p99",
                 ms(sent.late.p99_us),

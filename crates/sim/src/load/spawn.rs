@@ -167,16 +167,18 @@ fn configuration(wanted: &Wanted<'_>, address: SocketAddr, facts: &Facts) -> Str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::provide::Certificate;
 
     #[test]
     fn the_gateway_itself_accepts_the_configuration() {
+        let certificate = Certificate::new().unwrap();
         let wanted = Wanted {
             program: Path::new("antiphon"),
             cpu: None,
             service: "https://127.0.0.1:9100",
             chunk: "100ms",
-            ca: Some(Path::new("/tmp/ca.pem")),
-            tls: Some((Path::new("/tmp/c.pem"), Path::new("/tmp/k.pem"))),
+            ca: Some(&certificate.cert),
+            tls: Some((&certificate.cert, &certificate.key)),
         };
         let facts = Facts {
             base: "https://127.0.0.1:8080".to_owned(),
@@ -185,6 +187,7 @@ mod tests {
         };
         let text = configuration(&wanted, ([127, 0, 0, 1], 8080).into(), &facts);
         let config = gateway::config::Config::parse(Path::new("load.toml"), &text, []).unwrap();
+        assert!(config.http.tls.files().is_some() && config.upstream.ca_file.is_some());
         assert_eq!(
             config.upstream.autotranscribe.chunk,
             Duration::from_millis(100)

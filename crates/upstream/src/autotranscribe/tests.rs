@@ -48,7 +48,12 @@ fn status(code: u16, description: &str) -> Status {
 #[test]
 fn it_greets_with_every_field_of_the_contract() {
     let greetings = dialect().greet();
-    let expected = r#"{"message":"startStream","sender":{"role":"customer","externalId":"JD232442"},"language":"en-US","samplingRate":8000,"encoding":"L16","smartFormatting":true,"detailedToken":false,"audioRecordingAllowed":false,"redactionOutput":"redacted"}"#;
+    let expected = concat!(
+        r#"{"message":"startStream","sender":{"role":"customer","#,
+        r#""externalId":"JD232442"},"language":"en-US","samplingRate":8000,"#,
+        r#""encoding":"L16","smartFormatting":true,"detailedToken":false,"#,
+        r#""audioRecordingAllowed":false,"redactionOutput":"redacted"}"#,
+    );
     assert_eq!(greetings, [Message::Text(expected.to_owned())]);
 }
 
@@ -63,7 +68,12 @@ fn it_greets_with_what_the_start_asked_for() {
     };
     let mut spec = spec(options);
     spec.role = Role::Agent;
-    let expected = r#"{"message":"startStream","sender":{"role":"agent","externalId":"JD232442"},"language":"es-US","samplingRate":8000,"encoding":"L16","smartFormatting":true,"detailedToken":true,"audioRecordingAllowed":true,"redactionOutput":"unredacted"}"#;
+    let expected = concat!(
+        r#"{"message":"startStream","sender":{"role":"agent","#,
+        r#""externalId":"JD232442"},"language":"es-US","samplingRate":8000,"#,
+        r#""encoding":"L16","smartFormatting":true,"detailedToken":true,"#,
+        r#""audioRecordingAllowed":true,"redactionOutput":"unredacted"}"#,
+    );
     let greetings = AutoTranscribeDialect { spec }.greet();
     assert_eq!(greetings, [Message::Text(expected.to_owned())]);
 }
@@ -90,7 +100,11 @@ fn the_vocabulary_follows_the_greeting() {
         spec: spec(options),
     }
     .greet();
-    let expected = r#"{"message":"updateVocabulary","phrases":[{"phrase":"IEEE","category":"company","soundsLike":["i triple e"]},{"phrase":"717 N Shoreline Blvd"}]}"#;
+    let expected = concat!(
+        r#"{"message":"updateVocabulary","phrases":[{"phrase":"IEEE","#,
+        r#""category":"company","soundsLike":["i triple e"]},"#,
+        r#"{"phrase":"717 N Shoreline Blvd"}]}"#,
+    );
     assert_eq!(greetings.len(), 2);
     assert_eq!(greetings[1], Message::Text(expected.to_owned()));
 }
@@ -112,7 +126,10 @@ fn it_says_sound_in_little_endian_and_then_that_it_has_finished() {
 
 #[test]
 fn a_start_response_means_ready() {
-    let text = r#"{"message":"startResponse","streamID":"128342213","status":{"code":"1000","description":"OK"}}"#;
+    let text = concat!(
+        r#"{"message":"startResponse","streamID":"128342213","#,
+        r#""status":{"code":"1000","description":"OK"}}"#,
+    );
     assert_eq!(hear(text), Heard::Ready);
     assert_eq!(
         hear(r#"{"message":"startResponse","status":{"code":1000}}"#),
@@ -122,7 +139,10 @@ fn a_start_response_means_ready() {
 
 #[test]
 fn a_start_response_with_another_code_is_the_end() {
-    let text = r#"{"message":"startResponse","streamID":"1","status":{"code":"4050","description":"Language not supported"}}"#;
+    let text = concat!(
+        r#"{"message":"startResponse","streamID":"1","status":{"code":"4050","#,
+        r#""description":"Language not supported"}}"#,
+    );
     let status = status(4050, "Language not supported");
     assert_eq!(
         hear(text),
@@ -136,7 +156,10 @@ fn a_start_response_with_another_code_is_the_end() {
 
 #[test]
 fn a_transcript_is_an_utterance_on_the_sockets_clock() {
-    let text = r#"{"message":"transcript","start":170,"end":1000,"utterance":[{"text":"Hi, my ID is 123."}]}"#;
+    let text = concat!(
+        r#"{"message":"transcript","start":170,"end":1000,"utterance":[{"text":"Hi,"#,
+        r#" my ID is 123."}]}"#,
+    );
     let expected = Utterance {
         call: spec(StreamOptions::default()).call,
         stream: StreamId::new("5ce2b755"),
@@ -170,7 +193,8 @@ fn tokens_are_found_whatever_holds_them() {
         format!(r#""tokens":{token}"#),
     ] {
         let text = format!(
-            r#"{{"message":"transcript","start":0,"end":300,"utterance":[{{"text":"is?",{holder}}}]}}"#
+            r#"{{"message":"transcript","start":0,"end":300,
+                "utterance":[{{"text":"is?",{holder}}}]}}"#
         );
         assert_eq!(
             utterance(&text).alternatives[0].tokens,
@@ -202,8 +226,10 @@ fn odd_times_do_not_lose_the_words() {
 
 #[test]
 fn a_final_response_has_its_summary() {
-    let text = r#"{"message":"finalResponse","streamId":"128342213","status":{"code":"1000","description":"OK"},
-        "summary":{"totalAudioBytes":1334720,"audioDurationMs":83420,"streamingSeconds":84,"transcripts":2}}"#;
+    let text = r#"{"message":"finalResponse","streamId":"128342213","status":{"code":"1000",
+        "description":"OK"},
+        "summary":{"totalAudioBytes":1334720,"audioDurationMs":83420,"streamingSeconds":84,
+            "transcripts":2}}"#;
     let summary = Summary {
         audio_bytes: 1_334_720,
         audio: Duration::from_millis(83_420),
@@ -351,9 +377,12 @@ proptest! {
         piece in r#"[\[\]{}",:0-9a-zé-]{0,6}"#,
     ) {
         let texts = [
-            r#"{"message":"transcript","start":0,"end":18446744073709551615,"utterance":[{"text":"a","tokens":[{"content":"a","start":1e300,"end":2}]}]}"#,
-            r#"{"message":"finalResponse","status":{"code":"1000"},"summary":{"totalAudioBytes":300}}"#,
-            r#"{"message":"startResponse","streamID":"1","status":{"code":"1000","description":"OK"}}"#,
+            r#"{"message":"transcript","start":0,"end":18446744073709551615,
+                "utterance":[{"text":"a","tokens":[{"content":"a","start":1e300,"end":2}]}]}"#,
+            r#"{"message":"finalResponse","status":{"code":"1000"},
+                "summary":{"totalAudioBytes":300}}"#,
+            r#"{"message":"startResponse","streamID":"1","status":{"code":"1000",
+                "description":"OK"}}"#,
             r#"{"message":"vocabularyResponse","status":{"code":"1000","description":"OK"}}"#,
         ];
         let mut text = texts[which].to_owned();

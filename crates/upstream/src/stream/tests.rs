@@ -298,7 +298,9 @@ impl Peer {
 
     async fn sum_up(&mut self, bytes: u64) {
         self.say(&format!(
-            r#"{{"message":"finalResponse","streamId":"1","status":{{"code":"1000","description":"OK"}},"summary":{{"totalAudioBytes":{bytes},"audioDurationMs":{},"streamingSeconds":1,"transcripts":1}}}}"#,
+            r#"{{"message":"finalResponse","streamId":"1","status":{{"code":"1000",
+                "description":"OK"}},"summary":{{"totalAudioBytes":{bytes},"audioDurationMs":{},
+                "streamingSeconds":1,"transcripts":1}}}}"#,
             bytes / 16
         ))
         .await;
@@ -309,14 +311,16 @@ impl Peer {
             format!(r#","summary":{{"totalAudioBytes":{bytes}}}"#)
         });
         self.say(&format!(
-            r#"{{"message":"finalResponse","status":{{"code":"{code}","description":"because"}}{summary}}}"#
+            r#"{{"message":"finalResponse","status":{{"code":"{code}",
+                "description":"because"}}{summary}}}"#
         ))
         .await;
     }
 
     async fn transcript(&mut self, start: u64, end: u64) {
         self.say(&format!(
-            r#"{{"message":"transcript","start":{start},"end":{end},"utterance":[{{"text":"hello"}}]}}"#
+            r#"{{"message":"transcript","start":{start},"end":{end},
+                "utterance":[{{"text":"hello"}}]}}"#
         ))
         .await;
     }

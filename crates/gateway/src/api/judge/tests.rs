@@ -38,80 +38,68 @@ fn a_start_has_the_contracts_defaults() {
     assert_eq!(start.side(Side::First).call.to_string(), "twilio/CA1");
 }
 
-#[test]
-fn a_message_names_the_place_and_what_is_wrong_there() {
-    for (extra, code, message) in [
-        (
-            json!({"namespace": "skype"}),
-            "400-201",
-            "$.namespace: unknown variant `skype`",
-        ),
-        (
-            json!({"namespace": {"twilio": null}}),
-            "400-201",
-            "$.namespace: invalid type: map",
-        ),
-        (json!({"guid": ""}), "400-201", "$.guid: is empty"),
-        (
-            json!({"guid": 7}),
-            "400-201",
-            "$.guid: invalid type: integer `7`, expected a string",
-        ),
-        (
-            json!({"guid": "a b"}),
-            "400-201",
-            "$.guid: has a character that is not visible ASCII",
-        ),
-        (
-            json!({"customerId": ""}),
-            "400-201",
-            "$.customerId: must have 1 to 256 characters",
-        ),
-        (
-            json!({"agentId": null}),
-            "400-201",
-            "$.agentId: invalid type: null, expected a string",
-        ),
-        (
-            json!({"autotranscribeParams": []}),
-            "400-201",
-            "$.autotranscribeParams: invalid type: seq",
-        ),
-        (
-            json!({"siprecParams": {"mediaLineOrder": "X"}}),
-            "400-201",
-            "$.siprecParams.mediaLineOrder",
-        ),
-        (
-            json!({"twilioParams": null}),
-            "400-201",
-            "$.twilioParams: invalid type: null",
-        ),
-        (
-            json!({"autotranscribeParams": {"detailedToken": "yes"}}),
-            "400-202",
-            "$.autotranscribeParams.detailedToken: invalid type: string \"yes\", expected a boolean",
-        ),
-        (
-            json!({"autotranscribeParams": {"language": null}}),
-            "400-202",
-            "$.autotranscribeParams.language: invalid type: null",
-        ),
-        (
-            json!({"autotranscribeParams": {"language": "de-DE"}}),
-            "400-202",
-            "$.autotranscribeParams.language: must be en-US or es-US",
-        ),
-        (
-            json!({"autotranscribeParams": {"redactionOutput": "all"}}),
-            "400-202",
-            "$.autotranscribeParams.redactionOutput: unknown variant `all`",
-        ),
-    ] {
+fn each_is_refused<const N: usize>(code: &str, cases: [(Value, &str); N]) {
+    for (extra, message) in cases {
         let (refused_code, refused_message) = refused(extra);
         assert_eq!(refused_code, code, "{refused_message}");
         assert!(refused_message.starts_with(message), "{refused_message}");
     }
+}
+
+#[test]
+fn a_message_names_the_place_and_what_is_wrong_there() {
+    let siprec = json!({"siprecParams": {"mediaLineOrder": "X"}});
+    let integer = "$.guid: invalid type: integer `7`, expected a string";
+    let cases = [
+        (
+            json!({"namespace": "skype"}),
+            "$.namespace: unknown variant `skype`",
+        ),
+        (
+            json!({"namespace": {"twilio": null}}),
+            "$.namespace: invalid type: map",
+        ),
+        (json!({"guid": ""}), "$.guid: is empty"),
+        (json!({"guid": 7}), integer),
+        (
+            json!({"guid": "a b"}),
+            "$.guid: has a character that is not visible ASCII",
+        ),
+        (
+            json!({"customerId": ""}),
+            "$.customerId: must have 1 to 256 characters",
+        ),
+        (
+            json!({"agentId": null}),
+            "$.agentId: invalid type: null, expected a string",
+        ),
+        (
+            json!({"autotranscribeParams": []}),
+            "$.autotranscribeParams: invalid type: seq",
+        ),
+        (siprec, "$.siprecParams.mediaLineOrder: unknown variant `X`"),
+        (
+            json!({"twilioParams": null}),
+            "$.twilioParams: invalid type: null",
+        ),
+    ];
+    each_is_refused("400-201", cases);
+}
+
+#[test]
+fn a_wrong_value_in_autotranscribe_params_has_its_own_code() {
+    let params = |params: Value| json!({ "autotranscribeParams": params });
+    let string = "$.autotranscribeParams.detailedToken: invalid type: string \"yes\", expected a";
+    let null = "$.autotranscribeParams.language: invalid type: null";
+    let german = "$.autotranscribeParams.language: must be en-US or es-US";
+    let all = "$.autotranscribeParams.redactionOutput: unknown variant `all`";
+    let cases = [
+        (params(json!({"detailedToken": "yes"})), string),
+        (params(json!({"language": null})), null),
+        (params(json!({"language": "de-DE"})), german),
+        (params(json!({"redactionOutput": "all"})), all),
+    ];
+    each_is_refused("400-202", cases);
 }
 
 #[test]
@@ -243,7 +231,7 @@ fn the_configurations_phrases_come_first_and_count() {
         sounds_like: vec![],
         category: None,
     };
-    let all = vocabulary(vec![entry("second")], &[phrase.clone()]).unwrap();
+    let all = vocabulary(vec![entry("second")], std::slice::from_ref(&phrase)).unwrap();
     let texts: Vec<_> = all
         .iter()
         .map(|phrase| phrase.phrase.reveal().as_str())

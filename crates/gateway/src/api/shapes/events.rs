@@ -228,21 +228,18 @@ fn json(shape: &impl Serialize) -> String {
 
 impl From<&Event> for What {
     fn from(event: &Event) -> Self {
+        let stream = StreamRef::new;
         match event {
             Event::BytesMismatch {
-                stream,
+                stream: id,
                 role,
                 sent_bytes,
                 confirmed_bytes,
-            } => {
-                let stream = StreamRef::new(stream, *role);
-                let (sent_bytes, confirmed_bytes) = (*sent_bytes, *confirmed_bytes);
-                Self::BytesMismatch {
-                    stream,
-                    sent_bytes,
-                    confirmed_bytes,
-                }
-            }
+            } => Self::BytesMismatch {
+                stream: stream(id, *role),
+                sent_bytes: *sent_bytes,
+                confirmed_bytes: *confirmed_bytes,
+            },
             Event::CallChanged(state) => Self::CallChanged {
                 state: state.as_str(),
             },
@@ -251,55 +248,46 @@ impl From<&Event> for What {
             },
             Event::CallStarted => Self::CallStarted,
             Event::Gap {
-                stream,
+                stream: id,
                 role,
                 from_ms,
                 to_ms,
                 reason,
-            } => {
-                let (stream, reason) = (StreamRef::new(stream, *role), reason.as_str());
-                Self::Gap {
-                    stream,
-                    from_ms: *from_ms,
-                    to_ms: *to_ms,
-                    reason,
-                }
-            }
+            } => Self::Gap {
+                stream: stream(id, *role),
+                from_ms: *from_ms,
+                to_ms: *to_ms,
+                reason: reason.as_str(),
+            },
             Event::LegEnded {
                 leg,
                 side,
                 ending,
                 stats,
-            } => {
-                let (leg, ending) = (LegRef::new(*leg, *side), (*ending).into());
-                Self::LegEnded {
-                    leg,
-                    ending,
-                    counters: (*stats).into(),
-                }
-            }
+            } => Self::LegEnded {
+                leg: LegRef::new(*leg, *side),
+                ending: (*ending).into(),
+                counters: (*stats).into(),
+            },
             Event::LegOpened { leg, side } => Self::LegOpened {
                 leg: LegRef::new(*leg, *side),
             },
             Event::StreamEnded(report) => Self::ended(report),
             Event::StreamInterrupted {
-                stream,
+                stream: id,
                 role,
                 attempt,
                 why,
-            } => {
-                let (stream, why) = (StreamRef::new(stream, *role), why.clone());
-                Self::StreamInterrupted {
-                    stream,
-                    attempt: *attempt,
-                    why,
-                }
-            }
-            Event::StreamOpened { stream, role } => Self::StreamOpened {
-                stream: StreamRef::new(stream, *role),
+            } => Self::StreamInterrupted {
+                stream: stream(id, *role),
+                attempt: *attempt,
+                why: why.clone(),
             },
-            Event::StreamReady { stream, role } => Self::StreamReady {
-                stream: StreamRef::new(stream, *role),
+            Event::StreamOpened { stream: id, role } => Self::StreamOpened {
+                stream: stream(id, *role),
+            },
+            Event::StreamReady { stream: id, role } => Self::StreamReady {
+                stream: stream(id, *role),
             },
             Event::Transcript(utterance) => Self::Transcript(utterance.into()),
         }

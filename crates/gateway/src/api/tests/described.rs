@@ -27,7 +27,7 @@ fn conforms(doc: &Value, operation: &Value, answer: &Answer) {
     let responses = &operation["responses"];
     let declared = responses
         .get(answer.status.as_str())
-        .unwrap_or(&responses["default"]);
+        .unwrap_or_else(|| &responses["default"]);
     for name in declared["headers"].as_object().unwrap().keys() {
         assert!(answer.headers.contains_key(name), "no header {name}");
     }

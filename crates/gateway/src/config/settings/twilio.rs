@@ -108,7 +108,10 @@ impl Twilio {
 
     /// The shared keys, as the ingress wants them.
     pub fn shared_keys_by_id(&self) -> Vec<(String, Private<String>)> {
-        self.shared_keys.iter().map(|key| (key.id.clone(), key.secret.clone())).collect()
+        self.shared_keys
+            .iter()
+            .map(|key| (key.id.clone(), key.secret.clone()))
+            .collect()
     }
 
     fn someone_signs(&self, s: &mut Section<'_>) {

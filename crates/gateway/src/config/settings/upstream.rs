@@ -15,7 +15,9 @@ use url::Url;
 
 use super::{DAY, ms, s};
 use crate::config::kind::{Count, File, Flag, List, Period, Secret, Size, Text, WebUrl, word};
-use crate::config::section::{Field, Section, Settings, optional, preset, required, section, tables};
+use crate::config::section::{
+    Field, Section, Settings, optional, preset, required, section, tables,
+};
 use crate::config::words::{Category, Service, Words};
 
 settings! {
@@ -230,7 +232,12 @@ impl From<&VocabularyEntry> for Phrase {
     fn from(entry: &VocabularyEntry) -> Self {
         Self {
             phrase: Private::new(entry.phrase.clone()),
-            sounds_like: entry.sounds_like.iter().cloned().map(Private::new).collect(),
+            sounds_like: entry
+                .sounds_like
+                .iter()
+                .cloned()
+                .map(Private::new)
+                .collect(),
             category: entry.category.map(|category| category.word().to_owned()),
         }
     }

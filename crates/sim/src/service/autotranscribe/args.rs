@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use super::faults::{Cut, CutAfter, EndFault, Faults, RestFault, TokenFault};
-use super::record::Recorded;
+use super::record::{Recorded, Transcript};
 use super::{AutoTranscribe, Config, Keep, Rules, TlsFiles, TokenRefusal, Tokens};
 use crate::hearing::Lexicon;
 use crate::speech::{Role, Script};
@@ -40,6 +40,9 @@ pub struct ServiceArgs {
     /// Only count and digest the sound; hear nothing.
     #[arg(long, conflicts_with = "phrases")]
     deaf: bool,
+    /// Print each stream's end as a line of JSON.
+    #[arg(long)]
+    json: bool,
     /// The socket's receive buffer in bytes; small ones make a stall felt soon.
     #[arg(long)]
     receive_buffer: Option<u32>,
@@ -140,6 +143,7 @@ struct FaultArgs {
 /// # Errors
 /// The service cannot start, or nothing can be printed.
 pub async fn run(args: ServiceArgs, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let json = args.json;
     let mut config = args.config()?;
     // Nobody looks at them here.
     config.keep = Keep {
@@ -159,7 +163,7 @@ pub async fn run(args: ServiceArgs, stop: impl Future<Output = ()>) -> anyhow::R
             };
             let fresh = streams.iter().enumerate().filter(fresh);
             ended = fresh
-                .map(|(place, stream)| (place, Line(stream).to_string()))
+                .map(|(place, stream)| (place, line(stream, json)))
                 .collect();
             !ended.is_empty()
         });
@@ -306,6 +310,39 @@ impl fmt::Display for Line<'_> {
     }
 }
 
+fn line(stream: &Recorded, json: bool) -> String {
+    if json {
+        object(stream).to_string()
+    } else {
+        Line(stream).to_string()
+    }
+}
+
+/// A stream as JSON, for programs.
+fn object(stream: &Recorded) -> serde_json::Value {
+    let transcript = |heard: &Transcript| {
+        serde_json::json!({
+            "startMs": heard.start_ms,
+            "endMs": heard.end_ms,
+            "text": heard.text,
+            "phrase": heard.phrase.as_deref(),
+        })
+    };
+    serde_json::json!({
+        "streamId": stream.stream_id,
+        "externalId": stream.external_id,
+        "role": stream.role().map(Role::as_str),
+        "sender": stream.start.as_ref().map(|start| &start.sender),
+        "audioBytes": stream.audio_bytes,
+        "lateBytes": stream.late_bytes,
+        "messages": stream.messages,
+        "sha256": stream.sha256,
+        "finalCode": stream.final_code,
+        "transcripts": stream.transcripts.iter().map(transcript).collect::<Vec<_>>(),
+        "complaints": stream.complaints,
+    })
+}
+
 fn role(text: &str) -> anyhow::Result<Role> {
     Role::parse(text).with_context(|| format!("{text} is neither agent nor customer"))
 }
@@ -353,6 +390,27 @@ mod tests {
         assert_eq!(config.rules.duration_max, Duration::from_secs(3 * 3600));
         assert_eq!(config.tokens.ttl, Duration::from_secs(300));
         assert!(config.lexicon.is_some());
+    }
+
+    #[test]
+    fn a_stream_can_be_printed_for_programs() {
+        let now = std::time::Instant::now();
+        let mut stream = Recorded::open("s-1".to_owned(), Some("CA1".to_owned()), now);
+        stream.audio_bytes = 320;
+        stream.transcripts.push(Transcript {
+            start_ms: 20,
+            end_ms: 40,
+            text: "Hello.".to_owned(),
+            phrase: None,
+            at: now,
+        });
+        let printed = line(&stream, true);
+        assert!(!printed.contains('\n'));
+        let read: serde_json::Value = serde_json::from_str(&printed).unwrap();
+        assert_eq!(read["externalId"], "CA1");
+        assert_eq!(read["audioBytes"], 320);
+        assert_eq!(read["role"], serde_json::Value::Null);
+        assert_eq!(read["transcripts"][0]["text"], "Hello.");
     }
 
     #[test]
