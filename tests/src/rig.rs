@@ -4,6 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot build, it cannot test")]
 #![expect(clippy::missing_panics_doc, reason = "panicking is how a story fails")]
 
+pub mod apart;
+pub mod secured;
+pub mod told;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

@@ -70,7 +70,7 @@ pub struct LegStats {
     pub gated: u64,
     /// Sound that came after its place was taken: late or double, dropped.
     pub late: u64,
-    /// Frames that were put back into order. A count of frames.
+    /// Frames that had been overtaken and came in time to be put back. A count of frames.
     pub reordered: u64,
     /// Peak of the newest frame that passed, 0 to 32768.
     pub peak: u16,
@@ -247,7 +247,11 @@ impl Leg {
         let wobble = audio::samples(self.config.wobble);
         let ahead = frame.position.saturating_sub(self.expected);
         if ahead <= wobble {
-            return self.write(now, frame, out);
+            let passed = self.stats.passed;
+            let ready = self.write(now, frame, out);
+            let in_time = self.stats.passed > passed;
+            self.stats.reordered += u64::from(in_time && self.order.is_overtaken(frame.position));
+            return ready;
         }
         if ahead > audio::samples(self.config.gap_fill_max) {
             self.release(now, out);
@@ -276,11 +280,14 @@ impl Leg {
             codec,
             payload,
         } = frame;
-        if !self.order.hold(Held {
+        let is_overtaken = self.order.is_overtaken(position);
+        if self.order.hold(Held {
             position,
             codec,
             payload: payload.to_vec(),
         }) {
+            self.stats.reordered += u64::from(is_overtaken);
+        } else {
             self.stats.late += length;
         }
     }
@@ -290,7 +297,6 @@ impl Leg {
         let wobble = audio::samples(self.config.wobble);
         let mut ready = false;
         while let Some(held) = self.order.due(self.expected + wobble) {
-            self.stats.reordered += 1;
             let frame = Frame {
                 position: held.position,
                 codec: held.codec,

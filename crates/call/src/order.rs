@@ -39,6 +39,11 @@ impl Order {
         self.held.is_empty()
     }
 
+    /// Whether a frame that belongs behind one at `position` is held.
+    pub fn is_overtaken(&self, position: u64) -> bool {
+        self.held.last().is_some_and(|held| held.position > position)
+    }
+
     /// Keeps a frame; false if one of the same position is held already.
     pub fn hold(&mut self, frame: Held) -> bool {
         match self

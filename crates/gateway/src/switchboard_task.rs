@@ -109,14 +109,18 @@ impl SwitchboardHandle {
         (Self { requests, draining: CancellationToken::new() }, receiver)
     }
 
-    /// From now on starts are refused: the gateway is ending. Other commands are carried out.
+    /// From now on starts are refused, but of calls that are there: the gateway is ending. Other
+    /// commands are carried out.
     pub fn drain(&self) {
         self.draining.cancel();
     }
 
     /// Has a command carried out; answered once, within the control timeouts.
     pub async fn command(&self, call: CallName, command: Command) -> Result<Outcome, Refused> {
-        if matches!(command, Command::Start(_)) && self.draining.is_cancelled() {
+        if matches!(command, Command::Start(_))
+            && self.draining.is_cancelled()
+            && self.call(call.clone()).await?.is_none()
+        {
             return Err(Refused::Draining);
         }
         let (answer, answered) = oneshot::channel();

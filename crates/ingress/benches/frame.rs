@@ -1,13 +1,14 @@
 //! What one frame of 20 ms costs on its way from a text to a stream's chunk, piece by piece.
 
 use std::hint::black_box;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 use call::audio::{Codec, Frame};
+use call::backlog::Taken;
 use call::feed::{ChunkSource, LegControl, LineConfig, MediaClock};
 use call::leg::LegConfig;
 use call::name::{CallName, Guid, Namespace, Side};
@@ -48,10 +49,10 @@ fn open(control: &LegControl) -> ChunkSource {
 }
 
 fn drain(source: &mut ChunkSource) {
-    while source
-        .poll_take(&Context::from_waker(Waker::noop()))
-        .is_ready()
-    {}
+    let context = Context::from_waker(Waker::noop());
+    while let Poll::Ready(Taken::Chunk(chunk)) = source.poll_take(&context) {
+        black_box(chunk);
+    }
 }
 
 fn pieces(criterion: &mut Criterion) {

@@ -83,6 +83,7 @@ impl Modify for InCommon {
                     is_post && operation.request_body.is_some(),
                     operation,
                 );
+                add_stream_message(operation);
                 add_examples(operation);
                 add_request_id(operation);
             }
@@ -244,6 +245,26 @@ fn error_response(description: &str) -> Response {
         .description(description)
         .content(JSON, content)
         .build()
+}
+
+/// The schema of an event stream is that of each of its messages: OpenAPI 3.1 knows no other place
+/// for it.
+fn add_stream_message(operation: &mut Operation) {
+    let data = text()
+        .content_media_type("application/json")
+        .description(Some("An `Event` or an `EventNote`"));
+    let message = ObjectBuilder::new().description(Some("One message of the stream"));
+    let message = ["event", "id"].iter().fold(message, |message, name| {
+        message.property(*name, text()).required(*name)
+    });
+    let message = message.property("data", data).required("data").build();
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response
+            && let Some(RefOr::T(content)) = response.content.get_mut("text/event-stream")
+        {
+            content.schema = Some(message.clone().into());
+        }
+    }
 }
 
 fn add_examples(operation: &mut Operation) {

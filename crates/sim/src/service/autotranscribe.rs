@@ -284,7 +284,7 @@ impl Default for Config {
 impl Default for Tokens {
     fn default() -> Self {
         Self {
-            ttl: Duration::from_mins(5),
+            ttl: Duration::from_secs(5 * 60),
             single_use: true,
             refusal: TokenRefusal::default(),
         }
@@ -295,7 +295,7 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             idle_timeout: Duration::from_secs(60),
-            duration_max: Duration::from_hours(3),
+            duration_max: Duration::from_secs(3 * 3600),
             always_redact: false,
             vocabulary_phrases_max: 1000,
             vocabulary_chars_max: 100,

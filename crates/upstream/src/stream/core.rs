@@ -115,6 +115,10 @@ impl Core {
             if verdict == Verdict::GiveUp {
                 return Last::Failed(self.report(lost));
             }
+            if lost.loss.retry == Retry::Token {
+                // What else was fetched ahead of time is no better.
+                self.deps.service.forget(&self.spec.call);
+            }
             self.interrupted(&lost);
             match verdict {
                 Verdict::Again(pause) => sleep(pause).await,

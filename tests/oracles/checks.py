@@ -1,0 +1,53 @@
+"""What schemathesis cannot know of the API by itself. It loads this file."""
+
+import json
+
+import jsonschema_rs
+import schemathesis
+
+# What a schema can say only at a length that nobody would read.
+COMBINATIONS = [
+    "$.autotranscribeParams.redactionOutput: ",
+    "$.twilioParams.trackMap: maps both tracks",
+    "$.amazonConnectParams.afterFragmentNumber: is missing",
+]
+
+
+@schemathesis.check
+def refusals_of_good_requests(_ctx, response, case):
+    """What the schemas allow is refused only if there is no such call, or for a combination."""
+    if response.status_code == 400 and case.meta and case.meta.generation.mode.is_positive:
+        error = response.json()["error"]
+        combination = any(error["message"].startswith(one) for one in COMBINATIONS)
+        assert error["code"] == "400-203" or combination, f"refused as {error}"
+
+
+@schemathesis.check
+def events(_ctx, response, case):
+    """What an event stream carries is described, too."""
+    if "text/event-stream" not in response.headers.get("content-type", [""])[0]:
+        return
+    described = case.operation.schema.raw_schema["components"]
+    references = [{"$ref": f"#/components/schemas/{name}"} for name in ("Event", "EventNote")]
+    schema = {"anyOf": references, "components": described}
+    validator = jsonschema_rs.Draft202012Validator(schema)
+    for line in response.text.splitlines():
+        if line.startswith("data: "):
+            validator.validate(json.loads(line.removeprefix("data: ")))
+
+
+@schemathesis.check
+class EveryOperationSucceeds:
+    """Of each operation at least one request is carried out, so that its answer is checked."""
+
+    def __init__(self):
+        self.asked, self.answered = set(), set()
+
+    def after_response(self, _ctx, response, case):
+        self.asked.add(case.operation.label)
+        if response.status_code == 200:
+            self.answered.add(case.operation.label)
+
+    def after_run(self, _ctx):
+        never = sorted(self.asked - self.answered)
+        assert not never, f"never answered 200: {', '.join(never)}"

@@ -1,0 +1,62 @@
+"""Asks those who know better: libraries nobody here wrote, about the real programs.
+
+`run.py` runs all oracles, `run.py WORD...` those with one of the words in their name.
+"""
+
+import contextlib
+import os
+import pathlib
+import signal
+import sys
+import tempfile
+import time
+
+# Before a library reads them: what is on loopback needs no proxy.
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
+
+import calls
+import contract
+import metrics
+import signatures
+from world import Failed, World
+
+# In this order: promtool sees the gateway before and after there was something to count.
+ORACLES = {
+    "promtool: metrics at rest": metrics.check,
+    "twilio: signatures made": signatures.made,
+    "twilio: signatures checked": signatures.checked,
+    "streamdouble: one track": calls.one_track,
+    "streamdouble: two tracks": calls.two_tracks,
+    "streamdouble: loss and jitter": calls.loss_and_jitter,
+    "promtool: metrics after calls": metrics.check,
+    "schemathesis: the API": contract.check,
+    "promtool: metrics after everything": metrics.check,
+}
+
+
+def main(words: list[str]) -> int:
+    wanted = {name: oracle for name, oracle in ORACLES.items()
+              if not words or any(word in name for word in words)}
+    failed = 0
+    with contextlib.ExitStack() as closing:
+        folder = pathlib.Path(closing.enter_context(tempfile.TemporaryDirectory()))
+        world = World(folder, closing)
+        for name, oracle in wanted.items():
+            began = time.monotonic()
+            try:
+                said = oracle(world)
+            except Failed as failure:
+                failed += 1
+                print(f"FAILED  {name}: {failure}", flush=True)
+            else:
+                print(f"ok      {name}: {said} ({time.monotonic() - began:.0f} s)", flush=True)
+        if failed:
+            print(world.logs())
+    print(f"{len(wanted) - failed} passed, {failed} failed")
+    return 1 if failed or not wanted else 0
+
+
+if __name__ == "__main__":
+    # What is told to end ends its processes first.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sys.exit(main(sys.argv[1:]))

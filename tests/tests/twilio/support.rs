@@ -1,0 +1,145 @@
+//! What these stories share: crafted frames, what came of them, and a witness.
+
+use std::time::Duration;
+
+use rig::{World, eventually};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use sim::caller::twilio::{Closed, RawMedia, Side, TwilioCall};
+use sim::caller::ulaw;
+use sim::service::autotranscribe::record::Recorded;
+use sim::speech::Role;
+
+/// Samples in a frame of 20 ms.
+pub(crate) const FRAME: usize = 160;
+
+/// A call beside the one that goes wrong. It must not notice.
+pub(crate) struct Witness(TwilioCall);
+
+impl Witness {
+    /// A call that is transcribed.
+    pub(crate) async fn of(world: &World) -> Self {
+        let mut call = world.dial().await;
+        world.start(&call).await;
+        world.say(&mut call, "customer-greeting").await;
+        Self(call)
+    }
+
+    /// Speaks on, and sees that each sample of both sides was heard from the beginning.
+    pub(crate) async fn is_unharmed(mut self, world: &World) {
+        world.say(&mut self.0, "agent-greeting").await;
+        world.stop(&self.0).await;
+        let guid = self.0.call_sid();
+        assert_eq!(heard(world, guid, Role::Customer), ["customer-greeting"]);
+        assert_eq!(heard(world, guid, Role::Agent), ["agent-greeting"]);
+        for (side, role) in [(Side::Inbound, Role::Customer), (Side::Outbound, Role::Agent)] {
+            assert_same(&sound(world, guid, role), &decoded(&self.0.sent(side).tape));
+        }
+        self.0.hang_up().await.unwrap();
+    }
+}
+
+/// Sends one frame of the story's own making.
+pub(crate) async fn frame(call: &mut TwilioCall, side: Side, timestamp_ms: u64, payload: &[u8]) {
+    let payload = payload.to_vec();
+    let raw = RawMedia { side, timestamp_ms, sequence: None, chunk: None, payload };
+    call.media(raw).await.unwrap();
+}
+
+/// Codes unlike those of any other seed.
+pub(crate) fn codes(seed: usize, length: usize) -> Vec<u8> {
+    (0..length).map(|at| ((seed * 89 + at * at * 7 + at * seed) % 251) as u8).collect()
+}
+
+/// The samples that a service must hear for these codes.
+pub(crate) fn decoded(codes: &[u8]) -> Vec<i16> {
+    codes.iter().map(|&code| ulaw::decode(code)).collect()
+}
+
+/// The SHA-256 of the L16 that a service must receive for these codes.
+pub(crate) fn digest(codes: &[u8]) -> String {
+    Sha256::digest(ulaw::l16(codes)).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Fails where two sounds begin to differ.
+pub(crate) fn assert_same(heard: &[i16], said: &[i16]) {
+    let differs = heard.iter().zip(said).position(|(heard, said)| heard != said);
+    let lengths = (heard.len(), said.len());
+    assert!(differs.is_none() && heard.len() == said.len(), "{lengths:?} differ at {differs:?}");
+}
+
+/// The service's streams of one party of a call, in order.
+pub(crate) fn streams(world: &World, guid: &str, role: Role) -> Vec<Recorded> {
+    let is_its = |stream: &&Recorded| {
+        stream.external_id.as_deref() == Some(guid) && stream.role() == Some(role)
+    };
+    world.service.with_streams(|streams| streams.iter().filter(is_its).cloned().collect())
+}
+
+/// All that the service received of one party of a call.
+pub(crate) fn sound(world: &World, guid: &str, role: Role) -> Vec<i16> {
+    streams(world, guid, role).into_iter().flat_map(|stream| stream.samples).collect()
+}
+
+/// The phrases that the service heard of one party of a call.
+pub(crate) fn heard(world: &World, guid: &str, role: Role) -> Vec<String> {
+    let streams = streams(world, guid, role);
+    streams.iter().flat_map(Recorded::heard).map(str::to_owned).collect()
+}
+
+/// What has happened to a call until now.
+pub(crate) async fn events(world: &World, guid: &str) -> Vec<Value> {
+    let path = format!("/v1/calls/twilio/{guid}/events?after=0&follow=false");
+    let text = world.api.text(&path).await.unwrap();
+    let data = text.lines().filter_map(|line| line.strip_prefix("data:"));
+    data.map(|data| serde_json::from_str(data).unwrap()).collect()
+}
+
+/// The events of one type.
+pub(crate) async fn events_of(world: &World, guid: &str, kind: &str) -> Vec<Value> {
+    events(world, guid).await.into_iter().filter(|event| event["type"] == kind).collect()
+}
+
+/// One side's leg as the native API shows it; null if there is none.
+pub(crate) fn leg<'a>(call: &'a Value, side: &str) -> &'a Value {
+    let legs = call["legs"].as_array().into_iter().flatten();
+    legs.into_iter().find(|leg| leg["side"] == side).unwrap_or(&Value::Null)
+}
+
+/// One side's counters.
+pub(crate) fn counters<'a>(call: &'a Value, side: &str) -> &'a Value {
+    &leg(call, side)["counters"]
+}
+
+/// Waits until a number of `/metrics` is as wanted. Nothing tells of it, so it is looked at.
+pub(crate) async fn until_metric(world: &World, series: &str, so: impl Fn(f64) -> bool) {
+    let mut looks = tokio::time::interval(Duration::from_millis(10));
+    let wait = async {
+        while !so(world.metric(series).await) {
+            looks.tick().await;
+        }
+    };
+    eventually(series, wait).await;
+}
+
+/// How the gateway ends a socket.
+pub(crate) async fn closed(call: &mut TwilioCall) -> Closed {
+    call.closed(Duration::from_secs(20)).await.expect("the gateway should have closed the socket")
+}
+
+/// With which code and which reason.
+pub(crate) fn close(code: u16, reason: &str) -> Closed {
+    Closed { code: Some(code), reason: reason.to_owned() }
+}
+
+/// Why the legs of a call ended and whose doing it was, in the order in which they did.
+pub(crate) async fn endings(world: &World, guid: &str) -> Vec<(String, String)> {
+    let told = events_of(world, guid, "legEnded").await;
+    told.iter().map(ending).collect()
+}
+
+/// The reason and the fault of an event that tells of an end.
+pub(crate) fn ending(event: &Value) -> (String, String) {
+    let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
+    (text("reason"), text("fault"))
+}
