@@ -2,7 +2,6 @@
 
 CALLS   ?= 500
 SECONDS ?= 30
-LOSS    ?= 0
 TARGET  ?= all
 MINUTES ?= 5
 BUILD   := .build
@@ -17,16 +16,17 @@ help: ## list the targets
 
 demo: ## one two-party Twilio call through the real gateway, on the screen
 	@deploy/install build
-	$(CARGO) run --release --quiet -p antiphon-sim -- demo
+	$(CARGO) run --quiet -p antiphon-sim -- demo
 
 test: ## every test but load and fuzz, with the oracles
 	@deploy/install build
 	$(CARGO) test --workspace --quiet
+	$(CARGO) test --package antiphon-call --features planted --test planted --quiet
 	$(MAKE) --no-print-directory oracles
 
-oracles: $(PYTHON) ## our answers against libraries nobody here wrote: twilio, schemathesis, promtool
+oracles: $(PYTHON) ## what others say: twilio, streamdouble, schemathesis, promtool
 	@deploy/install promtool
-	$(CARGO) build --quiet -p antiphon-gateway -p antiphon-sim
+	$(CARGO) build --quiet -p antiphon-gateway -p antiphon-sim -p antiphon-tests --bins
 	$(PYTHON) tests/oracles/run.py
 
 check: fmt clippy doc deny purity ## formatting, lints, documentation, licences, arrows
@@ -49,7 +49,7 @@ purity: ## the pure crate knows no runtime; what ships knows no simulator
 	@! $(CARGO) tree --edges normal --package antiphon-gateway | grep ' antiphon-sim '
 
 docs: ## write the generated documents anew
-	UPDATE_DOCS=1 $(CARGO) test --quiet -p antiphon-gateway -p antiphon-tests generated
+	UPDATE_DOCS=1 $(CARGO) test --quiet -p antiphon-gateway
 
 bench: ## the per-frame path piece by piece
 	$(CARGO) bench -p antiphon-call -p antiphon-ingress
@@ -57,7 +57,8 @@ bench: ## the per-frame path piece by piece
 load: ## CALLS two-track calls for SECONDS, with CPU, memory, latency and loss
 	@deploy/install build
 	$(CARGO) build --release --quiet -p antiphon-gateway -p antiphon-sim
-	target/release/antiphon-sim load --spawn target/release/antiphon --calls $(CALLS) --seconds $(SECONDS)
+	target/release/antiphon-sim load --spawn target/release/antiphon \
+		--calls $(CALLS) --seconds $(SECONDS)
 
 fuzz: $(BUILD)/tools/bin/cargo-fuzz ## TARGET (or all) for MINUTES each
 	tests/fuzz/run $(TARGET) $(MINUTES)

@@ -22,6 +22,7 @@ from streamdouble.trace import Trace, TraceConfig
 from world import ROOT, World, eventually, expect
 
 FRAME = 160
+START = "/mg-autotranscribe/v1/start-streaming"
 SPEECH = ROOT / "crates" / "sim" / "speech"
 CUSTOMER = ["customer-greeting", "customer-account"]
 AGENT = ["agent-greeting", "agent-balance"]
@@ -93,6 +94,10 @@ class Call:
     def path(self) -> str:
         return f"/v1/calls/twilio/{self.guid}"
 
+    def command(self) -> dict[str, str]:
+        """What starts it."""
+        return {"namespace": "twilio", "guid": self.guid, "customerId": "c", "agentId": "a"}
+
     def until_known(self, world: World) -> None:
         """Waits until the gateway has its media."""
         eventually("the call to be known", lambda: world.ask("GET", self.path)[0] == 200)
@@ -112,8 +117,7 @@ class Call:
     def start(self, world: World) -> None:
         """Starts its transcription as soon as it is known."""
         self.until_known(world)
-        body = {"namespace": "twilio", "guid": self.guid, "customerId": "c", "agentId": "a"}
-        status, text = world.ask("POST", "/mg-autotranscribe/v1/start-streaming", body)
+        status, text = world.ask("POST", START, self.command())
         expect(status == 200, f"the start is answered {status}: {text}")
         # What came before the start. It does not grow while the gate is open.
         for leg in json.loads(world.get(self.path))["legs"]:
@@ -150,9 +154,11 @@ async def silent_call(world: World, guid: str):
     silence = [audio.silence_frame()] * 50 * 600
     call = Call(world, silence, guid, agent_frames=silence, tracks=["inbound", "outbound"])
     calling = asyncio.create_task(call.session.run())
-    await asyncio.to_thread(call.until_known, world)
-    yield call
-    calling.cancel()
+    try:
+        await asyncio.to_thread(call.until_known, world)
+        yield call
+    finally:
+        calling.cancel()
 
 
 def frames(phrases: list[str]) -> list[bytes]:

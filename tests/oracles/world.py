@@ -86,14 +86,6 @@ class World:
         lines = [line.rsplit(" ", 1) for line in self.get("/metrics").splitlines()]
         return sum(float(line[1]) for line in lines if line[0].split("{")[0] == name)
 
-    def logs(self) -> str:
-        """The ends of the processes' logs."""
-        tails = []
-        for log in sorted(self.folder.glob("*.log")):
-            lines = log.read_text(errors="replace").splitlines()[-40:]
-            tails += [f"--- {log.stem}", *lines]
-        return "\n".join(tails)
-
     def _run(self, name: str, program: str, *arguments: str) -> subprocess.Popen:
         with open(self.folder / f"{name}.log", "w") as log:
             process = subprocess.Popen([BINARIES / program, *arguments],

@@ -51,14 +51,23 @@ impl Apart {
         let (config, log) = (folder.join("antiphon.toml"), folder.join("antiphon.log"));
         std::fs::write(&config, config_text(&service.url(), more)).unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", body, "--ignored", "--nocapture", "--test-threads=1"])
+            .args([
+                "--exact",
+                body,
+                "--ignored",
+                "--nocapture",
+                "--test-threads=1",
+            ])
             .env(CONFIG, &config)
             .stdout(Stdio::piped())
             .stderr(File::create(&log).unwrap())
             .spawn()
             .unwrap();
         let pid = Pid::from_child(&child);
-        let leash = Leash { pid, ended: Arc::default() };
+        let leash = Leash {
+            pid,
+            ended: Arc::default(),
+        };
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let (address, stdout) = tasks()
             .spawn_blocking(move || (address(&mut stdout), stdout))
@@ -75,7 +84,18 @@ impl Apart {
         });
         let ended = Arc::clone(&leash.ended);
         let running = tasks().spawn_blocking(move || wait(child, stdout, &ended));
-        Self { world: World { service, api, base, shutdown, running }, config, log, leash }
+        Self {
+            world: World {
+                service,
+                api,
+                base,
+                shutdown,
+                running,
+            },
+            config,
+            log,
+            leash,
+        }
     }
 
     /// The process.
@@ -122,11 +142,16 @@ impl Leash {
 
 /// The body of the process: the gateway as `antiphon serve` runs it. Does nothing in any other.
 pub fn serve() {
-    let Some(file) = std::env::var_os(CONFIG) else { return };
+    let Some(file) = std::env::var_os(CONFIG) else {
+        return;
+    };
     install_crypto();
     let config = Config::load(Path::new(&file)).unwrap();
     gateway::log::start(&config.log).unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let shutdown = Shutdown::on_signals(&tasks()).unwrap();
         let gateway = Gateway::bind(config).await.unwrap();
@@ -149,5 +174,8 @@ fn wait(mut child: Child, stdout: BufReader<ChildStdout>, ended: &AtomicBool) {
     ended.store(true, Ordering::Release);
     drop(stdout);
     let is_ours = status.signal() == Some(Signal::KILL.as_raw());
-    assert!(status.success() || is_ours, "the gateway ended with {status}");
+    assert!(
+        status.success() || is_ours,
+        "the gateway ended with {status}"
+    );
 }

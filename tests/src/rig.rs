@@ -1,7 +1,10 @@
 //! The world of a story, built in two lines: a speech service that hears, a gateway between, and
 //! callers that dial it. All on loopback, all in one process unless a story needs its own.
 
-#![expect(clippy::unwrap_used, reason = "what a test cannot build, it cannot test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test cannot build, it cannot test"
+)]
 #![expect(clippy::missing_panics_doc, reason = "panicking is how a story fails")]
 
 pub mod apart;
@@ -9,7 +12,7 @@ pub mod secured;
 pub mod told;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use gateway::app::Gateway;
@@ -18,7 +21,6 @@ use gateway::shutdown::{Shutdown, Trigger};
 use serde_json::{Value, json};
 use sim::caller::twilio::{Options, Side, Signature, TwilioCall};
 use sim::control::{self, Answer, Start};
-use sim::hearing::Lexicon;
 use sim::service::autotranscribe::record::Recorded;
 use sim::service::autotranscribe::{AutoTranscribe, Running};
 use sim::speech::{Phrase, Role, Script};
@@ -63,10 +65,7 @@ impl World {
     }
 
     /// The same, with a service of the story's own.
-    pub async fn with_service(
-        service: sim::service::autotranscribe::Config,
-        more: &str,
-    ) -> Self {
+    pub async fn with_service(service: sim::service::autotranscribe::Config, more: &str) -> Self {
         install_crypto();
         let service = AutoTranscribe::start(service).await.unwrap();
         let config = config(&service.url(), more);
@@ -82,7 +81,13 @@ impl World {
         let running = tasks().spawn(async move { gateway.run(shutdown).await.unwrap() });
         let api = control::Gateway::new(&base, API_ID, API_SECRET, None).unwrap();
         api.ready(PATIENCE).await.unwrap();
-        Self { service, api, base, shutdown: trigger, running }
+        Self {
+            service,
+            api,
+            base,
+            shutdown: trigger,
+            running,
+        }
     }
 
     /// A caller whose stream is open and announced, with both tracks, as fast as TCP takes it.
@@ -111,7 +116,11 @@ impl World {
     /// Starts the transcription of a call and expects it to be running.
     pub async fn start(&self, call: &TwilioCall) -> Answer {
         let answer = self.try_start(call.call_sid()).await;
-        assert!(answer.is_ok(), "the start was refused: {}", answer.complaint());
+        assert!(
+            answer.is_ok(),
+            "the start was refused: {}",
+            answer.complaint()
+        );
         answer
     }
 
@@ -123,7 +132,11 @@ impl World {
     /// Stops the transcription of a call and expects both sides' summaries.
     pub async fn stop(&self, call: &TwilioCall) -> Answer {
         let answer = self.try_stop(call.call_sid()).await;
-        assert!(answer.is_ok(), "the stop was refused: {}", answer.complaint());
+        assert!(
+            answer.is_ok(),
+            "the stop was refused: {}",
+            answer.complaint()
+        );
         answer
     }
 
@@ -135,7 +148,11 @@ impl World {
     /// A call as the native API shows it; null if it knows none.
     pub async fn call(&self, guid: &str) -> Value {
         let answer = self.api.call(guid).await.unwrap();
-        if answer.status == 200 { answer.body } else { Value::Null }
+        if answer.status == 200 {
+            answer.body
+        } else {
+            Value::Null
+        }
     }
 
     /// Waits until the native API shows a call as wanted.
@@ -183,7 +200,11 @@ impl World {
         let all = |shown: &Value| {
             shown["legs"].as_array().is_some_and(|legs| {
                 legs.iter().all(|leg| {
-                    let sent = if leg["side"] == "first" { sent[0] } else { sent[1] };
+                    let sent = if leg["side"] == "first" {
+                        sent[0]
+                    } else {
+                        sent[1]
+                    };
                     leg["counters"]["received"].as_u64() >= Some(sent)
                 })
             })
@@ -200,33 +221,44 @@ impl World {
     pub fn heard(&self, role: Role) -> Vec<String> {
         self.service.with_streams(|streams| {
             let of_role = streams.iter().filter(|stream| stream.role() == Some(role));
-            of_role.flat_map(|stream| stream.heard()).map(str::to_owned).collect()
+            of_role
+                .flat_map(|stream| stream.heard())
+                .map(str::to_owned)
+                .collect()
         })
     }
 
     /// One number out of `/metrics`, by its name and labels as they are printed; 0 if absent.
     pub async fn metric(&self, series: &str) -> f64 {
         let text = self.api.text("/metrics").await.unwrap();
-        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         value.map_or(0.0, |value| value.trim().parse().unwrap())
     }
 
     /// Ends the gateway as SIGTERM does, and waits for it.
     pub async fn end(self) {
         self.shutdown.drain();
-        eventually("the gateway to end", self.running).await.unwrap();
+        eventually("the gateway to end", self.running)
+            .await
+            .unwrap();
     }
 
     /// Waits until the gateway's process would have ended.
     pub async fn ended(&mut self) {
-        eventually("the gateway to end", &mut self.running).await.unwrap();
+        eventually("the gateway to end", &mut self.running)
+            .await
+            .unwrap();
     }
 }
 
 /// A service on a free port that hears the whole script.
 pub fn service_config() -> sim::service::autotranscribe::Config {
-    let lexicon = Arc::new(Lexicon::new(Script::standard().phrases()).unwrap());
-    sim::service::autotranscribe::Config { lexicon: Some(lexicon), ..Default::default() }
+    // To learn the script takes longer than most stories.
+    static SERVICE: LazyLock<sim::service::autotranscribe::Config> =
+        LazyLock::new(sim::service::autotranscribe::Config::default);
+    SERVICE.clone()
 }
 
 /// The rig's configuration, with more TOML whose sections replace or extend it.
@@ -243,8 +275,8 @@ pub fn config_text(service_url: &str, more: &str) -> String {
          [twilio]\nauth_tokens = [\"{AUTH_TOKEN}\"]\ntoken_secret = \"{TOKEN_SECRET}\"\n\
          [upstream.autotranscribe]\nbase_url = \"{service_url}\"\napi_id = \"{}\"\napi_secret = \"{}\"\nburst = \"60s\"\n\
          [limits]\nrequests_per_second = 100000\nrequests_burst = 100000\n",
-        sim::service::autotranscribe::Config::default().api_id,
-        sim::service::autotranscribe::Config::default().api_secret,
+        service_config().api_id,
+        service_config().api_secret,
     )
     .parse()
     .unwrap();
@@ -254,7 +286,9 @@ pub fn config_text(service_url: &str, more: &str) -> String {
 
 /// A phrase of the standard script.
 pub fn phrase(id: &str) -> &'static Phrase {
-    Script::standard().phrase(id).unwrap_or_else(|| panic!("no phrase {id}"))
+    Script::standard()
+        .phrase(id)
+        .unwrap_or_else(|| panic!("no phrase {id}"))
 }
 
 /// Fails a story that waits for too long.

@@ -21,7 +21,13 @@ impl World {
         let running = tasks().spawn(async move { gateway.run(shutdown).await.unwrap() });
         let api = control::Gateway::new(&base, API_ID, API_SECRET, Some(ca)).unwrap();
         api.ready(PATIENCE).await.unwrap();
-        Self { service, api, base, shutdown: trigger, running }
+        Self {
+            service,
+            api,
+            base,
+            shutdown: trigger,
+            running,
+        }
     }
 }
 

@@ -1,13 +1,10 @@
 //! What the gateway tells: its events, and where a phrase should be heard.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 use sim::caller::twilio::{Side, TwilioCall};
-use sim::hearing::{Hearing, Lexicon};
-use sim::speech::Script;
+use sim::hearing::Hearing;
 
-use crate::{World, eventually, phrase};
+use crate::{World, eventually, phrase, service_config};
 
 impl World {
     /// Every event of a call until now, in order.
@@ -15,7 +12,8 @@ impl World {
         let path = format!("/v1/calls/twilio/{guid}/events?after=0&follow=false");
         let text = self.api.text(&path).await.unwrap();
         let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
-        data.map(|data| serde_json::from_str(data).unwrap()).collect()
+        data.map(|data| serde_json::from_str(data).unwrap())
+            .collect()
     }
 
     /// Waits until the events of a call are as wanted.
@@ -47,7 +45,9 @@ impl World {
 /// The events of one type and, unless it is empty, of one role.
 pub fn of<'a>(told: &'a [Value], kind: &str, role: &str) -> Vec<&'a Value> {
     let is = |event: &&Value| {
-        let by = event["role"].as_str().or_else(|| event["sender"]["role"].as_str());
+        let by = event["role"]
+            .as_str()
+            .or_else(|| event["sender"]["role"].as_str());
         event["type"] == kind && (role.is_empty() || by == Some(role))
     };
     told.iter().filter(is).collect()
@@ -63,14 +63,17 @@ pub fn heard_at(told: &[Value], id: &str) -> Option<u64> {
 /// When a phrase is heard that is said as a call's next sound, on the clock of a start that came
 /// when `before` samples had been sent.
 pub fn due_at(call: &TwilioCall, before: u64, id: &str) -> u64 {
-    let side = if id.starts_with("agent") { Side::Outbound } else { Side::Inbound };
+    let side = if id.starts_with("agent") {
+        Side::Outbound
+    } else {
+        Side::Inbound
+    };
     (call.sent(side).samples - before) / 8 + onset(id)
 }
 
 /// Where a listener finds the beginning of a phrase, in milliseconds of the phrase itself.
 pub fn onset(id: &str) -> u64 {
-    let lexicon = Arc::new(Lexicon::new(Script::standard().phrases()).unwrap());
-    let mut hearing = Hearing::new(lexicon);
+    let mut hearing = Hearing::new(service_config().lexicon.unwrap());
     let mut samples = phrase(id).samples.to_vec();
     samples.resize(samples.len() + 8_000, 0);
     hearing.hear(&samples)[0].start_ms

@@ -1,5 +1,5 @@
-//! Sound: frames as they come in, chunks as they go out, and the decoder between. The only file that names
-//! audio-codec-algorithms.
+//! Sound: frames as they come in, chunks as they go out, and the decoder between. The only file
+//! that names audio-codec-algorithms.
 
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,8 @@ impl Codec {
         }
     }
 
-    /// Decodes a whole payload to the end of `out`. G.711 has no memory, so there is no decoder to keep.
+    /// Decodes a whole payload to the end of `out`. G.711 has no memory, so there is no decoder to
+    /// keep.
     pub fn decode(self, payload: &[u8], out: &mut Vec<i16>) {
         match self {
             Self::L16 => out.extend(
@@ -107,7 +108,8 @@ pub fn millis(samples: u64) -> u64 {
     samples / SAMPLES_PER_MS
 }
 
-// Writing into a sized slice keeps the decoder's loop free of length checks: 36 ns a frame instead of 485.
+// Writing into a sized slice keeps the decoder's loop free of length checks: 36 ns a frame instead
+// of 485.
 fn extend(out: &mut Vec<i16>, payload: &[u8], decode: fn(u8) -> i16) {
     let start = out.len();
     out.resize(start + payload.len(), 0);

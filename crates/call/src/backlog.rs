@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use crate::audio::Chunk;
 
-/// Sound between a leg and its stream. The leg appends, the stream takes; what overflows is the oldest, and is
-/// recorded as a [`Gap`].
+/// Sound between a leg and its stream. The leg appends, the stream takes; what overflows is the
+/// oldest, and is recorded as a [`Gap`].
 #[derive(Debug)]
 pub struct Backlog {
     chunk_samples: usize,
@@ -15,8 +15,8 @@ pub struct Backlog {
     filling: Vec<i16>,
     /// Where `filling` begins, on the stream's clock.
     filling_at: u64,
-    /// What stands before this, on the stream's clock, was thrown away by order, and what was taken of
-    /// it may not come back.
+    /// What stands before this, on the stream's clock, was thrown away by order, and what was taken
+    /// of it may not come back.
     discarded_to: u64,
     gaps: VecDeque<Gap>,
     counts: BacklogCounts,
@@ -96,7 +96,8 @@ impl Backlog {
         self.filling_at + self.filling.len() as u64
     }
 
-    /// Appends what `write` puts at the end of the vector it is given. True if a chunk became ready.
+    /// Appends what `write` puts at the end of the vector it is given. True if a chunk became
+    /// ready.
     pub fn append(&mut self, now: Instant, write: impl FnOnce(&mut Vec<i16>)) -> bool {
         let before = self.filling.len();
         write(&mut self.filling);
@@ -121,7 +122,8 @@ impl Backlog {
         ready
     }
 
-    /// Jumps over `samples` of the stream's clock without any sound. What is in hand is cut short first.
+    /// Jumps over `samples` of the stream's clock without any sound. What is in hand is cut short
+    /// first.
     pub fn skip(&mut self, now: Instant, samples: u64) {
         self.flush(now);
         self.filling_at += samples;
@@ -175,8 +177,8 @@ impl Backlog {
         }
     }
 
-    /// Puts back a chunk that was taken and could not be sent. False if something was dropped: there
-    /// was no room, or it was thrown away by order meanwhile.
+    /// Puts back a chunk that was taken and could not be sent. False if something was dropped:
+    /// there was no room, or it was thrown away by order meanwhile.
     pub fn untake(&mut self, chunk: Chunk) -> bool {
         self.counts.taken -= chunk.len();
         if chunk.position < self.discarded_to {
@@ -201,7 +203,8 @@ impl Backlog {
         match self.gaps.back_mut() {
             Some(last) if last.reason == gap.reason && last.to == gap.from => last.to = gap.to,
             _ if has_room => self.gaps.push_back(gap),
-            // The list is full: the newest record grows over what it cannot hold, so no stretch goes unreported.
+            // The list is full: the newest record grows over what it cannot hold, so no stretch
+            // goes unreported.
             Some(last) => last.to = last.to.max(gap.to),
             None => {}
         }

@@ -9,8 +9,8 @@ pub struct Ending {
     pub reason: &'static str,
 }
 
-/// Whose doing an ending was. *Nobody* and *client* are logged at info, *upstream* and *unknown* at warn, *gateway*
-/// at error.
+/// Whose doing an ending was. *Nobody* and *client* are logged at info, *upstream* and *unknown* at
+/// warn, *gateway* at error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Fault {
     /// The platform or the API's user.

@@ -1,8 +1,9 @@
 //! The three handles on one leg: who brings the sound, who commands the gate, who takes the chunks.
 //!
-//! The only locks of this crate. A leg is shared by the socket that feeds it, the switchboard's task and its stream;
-//! each holds the lock for a few hundred nanoseconds and never while waiting. So a gate is shut when the call that
-//! shuts it returns: there is no queue before it in which a frame could hide. See docs/decisions/0002.
+//! The only locks of this crate. A leg is shared by the socket that feeds it, the switchboard's
+//! task and its stream; each holds the lock for a few hundred nanoseconds and never while waiting.
+//! So a gate is shut when the call that shuts it returns: there is no queue before it in which a
+//! frame could hide. See docs/decisions/0002.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,8 +14,8 @@ use crate::audio::{Chunk, Frame};
 use crate::backlog::{Backlog, BacklogCounts, Gap, Taken};
 use crate::leg::{Gate, Leg, LegConfig, LegStats};
 
-/// The clock of one media session, shared by its legs: the end of the newest sound of any of them, in samples at
-/// 8 kHz. Both streams of a start begin at the same reading of it.
+/// The clock of one media session, shared by its legs: the end of the newest sound of any of them,
+/// in samples at 8 kHz. Both streams of a start begin at the same reading of it.
 #[derive(Clone, Debug, Default)]
 pub struct MediaClock(Arc<AtomicU64>);
 
@@ -32,7 +33,8 @@ pub struct LegControl {
     clock: MediaClock,
 }
 
-/// The end that takes the chunks: one for each opening of the gate. Dropping it means nobody listens any more.
+/// The end that takes the chunks: one for each opening of the gate. Dropping it means nobody
+/// listens any more.
 #[derive(Debug)]
 pub struct ChunkSource {
     line: Arc<Line>,
@@ -154,8 +156,8 @@ impl Drop for LegFeed {
 }
 
 impl LegControl {
-    /// Opens the gate towards a new stream, whose clock is 0 where the session's clock is `zero`. An older stream of
-    /// this leg is finished first. `None` if the leg is over.
+    /// Opens the gate towards a new stream, whose clock is 0 where the session's clock is `zero`.
+    /// An older stream of this leg is finished first. `None` if the leg is over.
     pub fn open(&self, zero: u64, config: LineConfig) -> Option<ChunkSource> {
         let mut joint = lock(&self.joint);
         if !joint.fed {
@@ -180,8 +182,8 @@ impl LegControl {
         lock(&self.joint).shut(discard);
     }
 
-    /// Shuts the gate and keeps the stream: sound becomes silence of its own length. When this returns no sound
-    /// passes.
+    /// Shuts the gate and keeps the stream: sound becomes silence of its own length. When this
+    /// returns no sound passes.
     pub fn pause(&self, discard: bool) {
         let mut joint = lock(&self.joint);
         let Joint { leg, line, .. } = &mut *joint;

@@ -1,7 +1,7 @@
 //! One leg as a value: gate → order → decode → fill gaps → the stream's backlog.
 //!
-//! The gate comes first. Behind a gate that is not open a frame is a length and nothing else, so no decoded sample of
-//! it ever exists.
+//! The gate comes first. Behind a gate that is not open a frame is a length and nothing else, so no
+//! decoded sample of it ever exists.
 
 use std::time::{Duration, Instant};
 
@@ -24,9 +24,11 @@ pub enum Gate {
 /// The limits of one leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LegConfig {
-    /// A longer jump of the platform's clock is a discontinuity; a shorter one is filled with silence.
+    /// A longer jump of the platform's clock is a discontinuity; a shorter one is filled with
+    /// silence.
     pub gap_fill_max: Duration,
-    /// How many frames may wait for one that was overtaken; 0 for platforms that keep order by themselves.
+    /// How many frames may wait for one that was overtaken; 0 for platforms that keep order by
+    /// themselves.
     pub order_frames: usize,
     /// A side that is silent for so long while the other speaks is filled with silence.
     pub quiet_after: Duration,
@@ -124,11 +126,13 @@ impl Leg {
         self.stats
     }
 
-    /// Opens the gate towards a new stream, whose clock is 0 at `zero` of the leg's clock. What was said before is
-    /// gone; a side that has been silent until then is gated up to `zero`, so both sides' clocks agree.
+    /// Opens the gate towards a new stream, whose clock is 0 at `zero` of the leg's clock. What was
+    /// said before is gone; a side that has been silent until then is gated up to `zero`, so both
+    /// sides' clocks agree.
     pub fn open(&mut self, zero: u64) {
-        // A frame may have been gated since the clock was read, and `wobble` may have put one beyond
-        // it: the clock goes back by what was gated at most, so it stays the sum of its parts.
+        // A frame may have been gated since the clock was read, and `wobble` may have put one
+        // beyond it: the clock goes back by what was gated at most, so it stays the sum of its
+        // parts.
         let back = self.expected.saturating_sub(zero).min(self.stats.gated);
         let on = zero.saturating_sub(self.expected);
         self.stats.gated = self.stats.gated - back + on;
@@ -148,8 +152,8 @@ impl Leg {
         self.stats.peak = 0;
     }
 
-    /// From here on sound becomes nothing. What overtook its predecessors goes out first, and the backlog is
-    /// finished.
+    /// From here on sound becomes nothing. What overtook its predecessors goes out first, and the
+    /// backlog is finished.
     pub fn shut(&mut self, out: &mut Backlog) {
         self.release(self.touched, out);
         self.gate = Gate::Shut;
@@ -181,8 +185,8 @@ impl Leg {
         self.pass_by(now, at.saturating_add(length), out)
     }
 
-    /// The other side's clock has come to `clock`: a side that has nothing to say is filled with silence.
-    /// True if a chunk became ready.
+    /// The other side's clock has come to `clock`: a side that has nothing to say is filled with
+    /// silence. True if a chunk became ready.
     pub fn advance(&mut self, now: Instant, clock: u64, out: Option<&mut Backlog>) -> bool {
         let to = clock.saturating_sub(audio::samples(self.config.quiet_after));
         if to <= self.expected {

@@ -1,7 +1,8 @@
 //! What a call is: names, legs, gates, frames, commands, endings, and the machines that join them.
 //!
-//! This crate decides and never waits. It has no socket, no clock and no task; whoever uses it brings the bytes and
-//! the time and is told what to do. It is the vocabulary that every other crate shares, so nothing may creep into it.
+//! This crate decides and never waits. It has no socket, no clock and no task; whoever uses it
+//! brings the bytes and the time and is told what to do. It is the vocabulary that every other
+//! crate shares, so nothing may creep into it.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, missing_docs))]
 

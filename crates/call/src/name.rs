@@ -25,7 +25,8 @@ pub enum Namespace {
     Twilio,
 }
 
-/// The globally unique id of a call on its platform: 1 to 128 visible ASCII characters. Twilio: the CallSid.
+/// The globally unique id of a call on its platform: 1 to 128 visible ASCII characters. Twilio: the
+/// CallSid.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Guid(Arc<str>);
 
@@ -51,12 +52,13 @@ pub struct LegId(pub u64);
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId(Arc<str>);
 
-/// One command, or one shutting of a gate by the switchboard itself. Receipts carry it, so that the receipt of an
-/// earlier shutting never confirms a later one.
+/// One command, or one shutting of a gate by the switchboard itself. Receipts carry it, so that the
+/// receipt of an earlier shutting never confirms a later one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
 
-/// Which of the two parties, as the platform counts: m-line, track, channel. Twilio: `inbound` is first.
+/// Which of the two parties, as the platform counts: m-line, track, channel. Twilio: `inbound` is
+/// first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Side {
     /// Top m-line, `inbound`.

@@ -41,7 +41,9 @@ impl Order {
 
     /// Whether a frame that belongs behind one at `position` is held.
     pub fn is_overtaken(&self, position: u64) -> bool {
-        self.held.last().is_some_and(|held| held.position > position)
+        self.held
+            .last()
+            .is_some_and(|held| held.position > position)
     }
 
     /// Keeps a frame; false if one of the same position is held already.

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// A value that must not reach a log. `Debug` and `Display` print dots; only [`Private::reveal`] shows it, and a
-/// search for that word finds every place that does.
+/// A value that must not reach a log. `Debug` and `Display` print dots; only [`Private::reveal`]
+/// shows it, and a search for that word finds every place that does.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Private<T>(T);
 

@@ -16,7 +16,8 @@ pub struct Utterance {
     pub role: Role,
     /// The speaker's external id, `customerId` or `agentId` of the start.
     pub sender: Private<String>,
-    /// What the service wrote; AutoTranscribe gives one alternative, or two with `redacted_and_unredacted`.
+    /// What the service wrote; AutoTranscribe gives one alternative, or two with
+    /// `redacted_and_unredacted`.
     pub alternatives: Vec<Alternative>,
     /// Beginning, on the stream's clock, which is 0 where the start opened the gate.
     pub start: Duration,

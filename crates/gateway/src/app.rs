@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use call::ending::{Ending, Fault};
+use call::name::Namespace;
 use call::switchboard::Switchboard;
 use ingress::intake::Intake;
 use ingress::twilio::Twilio;
@@ -22,8 +24,8 @@ use crate::config::{Config, settings};
 use crate::events::Bus;
 use crate::exchange::{Exchange, World};
 use crate::listener::Switching;
-use crate::metrics::Metrics;
 use crate::metrics::connections::ConnectionMetrics;
+use crate::metrics::{Metrics, metrics_doc};
 use crate::server::{BindError, Server};
 use crate::shutdown::{Hangups, Shutdown};
 use crate::switchboard_task::SwitchboardHandle;
@@ -105,7 +107,13 @@ impl Gateway {
             metrics: Arc::clone(&metrics),
             tasks: streams.clone(),
         };
-        let exchange = Exchange { requests, arrivals, reports, live: live_sender, world };
+        let exchange = Exchange {
+            requests,
+            arrivals,
+            reports,
+            live: live_sender,
+            world,
+        };
         let keys = ApiKeys::new(&keys_of(&config.api_keys));
         let draining = CancellationToken::new();
         let minting = Arc::clone(&twilio);
@@ -118,13 +126,18 @@ impl Gateway {
             metrics,
             settings: config.api(),
             draining: draining.clone(),
-            build: Build { version: env!("CARGO_PKG_VERSION"), commit: option_env!("ANTIPHON_COMMIT") },
+            build: Build {
+                version: env!("CARGO_PKG_VERSION"),
+                commit: option_env!("ANTIPHON_COMMIT"),
+            },
             ids: Arc::new(uuid::Uuid::new_v4),
         };
         let router = api::router(state).merge(twilio.routes());
         let notices = ConnectionMetrics::register(&registry)?;
         let server = listen(&config, notices).await?;
-        let addresses = Addresses { http: server.address() };
+        let addresses = Addresses {
+            http: server.address(),
+        };
         Ok(Self {
             config,
             addresses,
@@ -150,7 +163,17 @@ impl Gateway {
     /// Serves until `shutdown` says drain, then lets running calls live on until they end,
     /// `shutdown.drain_timeout` is over, or it says force.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), StartError> {
-        let Self { config, server, router, exchange, switchboard, twilio, keys, hangups, .. } = self;
+        let Self {
+            config,
+            server,
+            router,
+            exchange,
+            switchboard,
+            twilio,
+            keys,
+            hangups,
+            ..
+        } = self;
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
         let exchange = tasks.spawn(exchange.run(Switchboard::new(config.patience())));
@@ -160,7 +183,8 @@ impl Gateway {
         tokio::select! {
             () = shutdown.drain.cancelled() => {}
             ended = exchange => {
-                // Without its switchboard a gateway can neither start nor stop: guessing on is worse.
+                // Without its switchboard a gateway can neither start nor stop: guessing on is
+                // worse.
                 tracing::error!(panicked = ended.is_err(), "The exchange ended; ending the process.");
                 return Err(StartError::Exchange);
             }
@@ -197,6 +221,19 @@ impl Gateway {
     }
 }
 
+/// `docs/metrics.md`: every metric of every crate, as a gateway registers them.
+pub fn metrics_manual() -> Result<String, prometheus::Error> {
+    let registry = Registry::new();
+    // Reasons are not listed anywhere, so this family has no series before the first ending.
+    let ending = Ending::new(Fault::Nobody, "stopped");
+    Metrics::register(&registry)?.call_ended(Namespace::Twilio, ending);
+    Metrics::build(&registry, env!("CARGO_PKG_VERSION"))?;
+    ConnectionMetrics::register(&registry)?;
+    ingress::metrics::Metrics::register(&registry)?;
+    upstream::metrics::Metrics::register(&registry)?;
+    Ok(metrics_doc(&registry))
+}
+
 fn deps(config: &Config, registry: &Registry, listener: Switching) -> Result<Deps, StartError> {
     let metrics = Arc::new(upstream::metrics::Metrics::register(registry)?);
     let trust = Trust::new(config.upstream.ca_file.as_deref())?;
@@ -211,7 +248,12 @@ fn deps(config: &Config, registry: &Registry, listener: Switching) -> Result<Dep
 }
 
 fn keys_of(keys: &[settings::ApiKey]) -> Vec<ApiKey> {
-    keys.iter().map(|key| ApiKey { id: key.id.clone(), secret: key.secret.clone() }).collect()
+    keys.iter()
+        .map(|key| ApiKey {
+            id: key.id.clone(),
+            secret: key.secret.clone(),
+        })
+        .collect()
 }
 
 async fn listen(config: &Config, metrics: ConnectionMetrics) -> Result<Server, StartError> {

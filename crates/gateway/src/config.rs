@@ -5,6 +5,7 @@
 //! none is passed over, and no secret is ever part of one.
 
 mod duration;
+mod fuzz;
 mod kind;
 mod print;
 mod problem;
@@ -24,6 +25,7 @@ use call::private::Private;
 use call::switchboard::Patience;
 use ingress::twilio::TwilioConfig;
 
+pub use fuzz::fuzz;
 pub use problem::{ConfigError, Place, Problem};
 
 use kind::Around;

@@ -112,7 +112,13 @@ struct Waiting {
 impl Exchange {
     /// Runs until nobody can send a request any more.
     pub async fn run(self, switchboard: Switchboard) {
-        let Self { mut requests, mut arrivals, mut reports, live, world } = self;
+        let Self {
+            mut requests,
+            mut arrivals,
+            mut reports,
+            live,
+            world,
+        } = self;
         let mut desk = Desk::new(switchboard, world, live);
         let mut watch = tokio::time::interval(Duration::from_secs(10));
         watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -166,7 +172,13 @@ impl Desk {
     ) {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
-        self.waiting.insert(ticket, Waiting { answer, call: call.clone() });
+        self.waiting.insert(
+            ticket,
+            Waiting {
+                answer,
+                call: call.clone(),
+            },
+        );
         let input = match command {
             Command::Pause => Input::Pause(ticket, call),
             Command::Resume => Input::Resume(ticket, call),
@@ -193,17 +205,35 @@ impl Desk {
             }
         }
         self.legs.insert(leg, opened);
-        self.world.bus.publish(&call, Event::LegOpened { leg, side });
+        self.world
+            .bus
+            .publish(&call, Event::LegOpened { leg, side });
         self.prepare(&call);
-        self.switchboard.handle(Instant::now(), Input::LegOpened(call, leg, side));
+        self.switchboard
+            .handle(Instant::now(), Input::LegOpened(call, leg, side));
     }
 
     fn leg_ended(&mut self, leg: LegId, ending: Ending) {
-        if let Some(Opened { call, side, control, .. }) = self.legs.remove(&leg) {
+        if let Some(Opened {
+            call,
+            side,
+            control,
+            ..
+        }) = self.legs.remove(&leg)
+        {
             let stats = control.stats();
-            self.world.bus.publish(&call, Event::LegEnded { leg, side, ending, stats });
+            self.world.bus.publish(
+                &call,
+                Event::LegEnded {
+                    leg,
+                    side,
+                    ending,
+                    stats,
+                },
+            );
         }
-        self.switchboard.handle(Instant::now(), Input::LegEnded(leg, ending));
+        self.switchboard
+            .handle(Instant::now(), Input::LegEnded(leg, ending));
     }
 
     fn reported(&mut self, report: StreamReport) {
@@ -252,22 +282,40 @@ impl Desk {
     fn open_gate(&mut self, leg: LegId, spec: StreamSpec) {
         if let Some(entry) = self.streams.get(&spec.id)
             && entry.leg == leg
-            && self.legs.get(&leg).is_some_and(|opened| opened.control.resume())
+            && self
+                .legs
+                .get(&leg)
+                .is_some_and(|opened| opened.control.resume())
         {
             return;
         }
         let Some(source) = self.opening(leg, &spec) else {
             let status = Status::internal("the media ended before its stream was opened");
-            let report = Report { id: spec.id, role: spec.role, status, summary: None };
-            return self.switchboard.handle(Instant::now(), Input::StreamFailed(report));
+            let report = Report {
+                id: spec.id,
+                role: spec.role,
+                status,
+                summary: None,
+            };
+            return self
+                .switchboard
+                .handle(Instant::now(), Input::StreamFailed(report));
         };
         let (handle, stream) = Stream::new(Arc::clone(&self.world.upstream), spec.clone(), source);
         let span = self.calls.get(&spec.call).map(|entry| entry.span.clone());
         let span = span.unwrap_or_else(tracing::Span::none);
         self.world.tasks.spawn(stream.run().instrument(span));
-        let opened = Event::StreamOpened { stream: spec.id.clone(), role: spec.role };
+        let opened = Event::StreamOpened {
+            stream: spec.id.clone(),
+            role: spec.role,
+        };
         self.world.bus.publish(&spec.call, opened);
-        let entry = StreamEntry { handle, spec, leg, report: None };
+        let entry = StreamEntry {
+            handle,
+            spec,
+            leg,
+            report: None,
+        };
         self.streams.insert(entry.spec.id.clone(), entry);
     }
 
@@ -287,14 +335,17 @@ impl Desk {
     }
 
     fn shut_gate(&mut self, leg: LegId, ticket: Ticket, then: Then) {
+        // Only a command discards; the switchboard also shuts gates by itself, with other tickets.
+        let discard = self.world.discard_backlog && ticket.0 <= self.tickets;
         if let Some(opened) = self.legs.get(&leg) {
             match then {
-                Then::Finish => opened.control.shut(self.world.discard_backlog),
-                Then::Hold => opened.control.pause(self.world.discard_backlog),
+                Then::Finish => opened.control.shut(discard),
+                Then::Hold => opened.control.pause(discard),
             }
         }
         // The gate was shut when the call above returned; a leg that is gone took its gate along.
-        self.switchboard.handle(Instant::now(), Input::GateShut(leg, ticket));
+        self.switchboard
+            .handle(Instant::now(), Input::GateShut(leg, ticket));
     }
 
     fn answer(
@@ -302,7 +353,9 @@ impl Desk {
         ticket: Ticket,
         answer: Result<call::switchboard::Outcome, call::switchboard::Refusal>,
     ) {
-        let Some(waiting) = self.waiting.remove(&ticket) else { return };
+        let Some(waiting) = self.waiting.remove(&ticket) else {
+            return;
+        };
         if answer == Err(call::switchboard::Refusal::NoCall)
             && let Some(ago) = self.remembered.ended_ago(&waiting.call, Instant::now())
         {
@@ -325,7 +378,9 @@ impl Desk {
     }
 
     fn ended(&mut self, call: &CallName, ending: Ending) {
-        let Some(entry) = self.calls.remove(call) else { return };
+        let Some(entry) = self.calls.remove(call) else {
+            return;
+        };
         self.streams.retain(|_, stream| stream.spec.call != *call);
         self.world.upstream.service.forget(call);
         self.world.metrics.call_changed(Some(entry.state), None);
@@ -339,7 +394,9 @@ impl Desk {
         let (fault, reason) = (ending.fault.as_str(), ending.reason);
         let seconds = entry.began.elapsed().as_secs();
         entry.span.in_scope(|| match ending.fault {
-            Fault::Client | Fault::Nobody => tracing::info!(fault, reason, seconds, "The call ended."),
+            Fault::Client | Fault::Nobody => {
+                tracing::info!(fault, reason, seconds, "The call ended.")
+            }
             Fault::Gateway => tracing::error!(fault, reason, seconds, "The call ended."),
             Fault::Unknown | Fault::Upstream => {
                 tracing::warn!(fault, reason, seconds, "The call ended.");
@@ -347,7 +404,8 @@ impl Desk {
         });
     }
 
-    /// Streams that are done are kept until the next change of state, so that they can be looked at.
+    /// Streams that are done are kept until the next change of state, so that they can be looked
+    /// at.
     fn forget_streams(&mut self, call: &CallName) {
         let known: Vec<StreamId> = match self.switchboard.call(call) {
             Some(view) => view.streams.into_iter().map(|stream| stream.id).collect(),
@@ -360,7 +418,9 @@ impl Desk {
 
     fn prepare(&self, call: &CallName) {
         let (service, call) = (Arc::clone(&self.world.upstream.service), call.clone());
-        self.world.tasks.spawn(async move { service.prepare(&call).await });
+        self.world
+            .tasks
+            .spawn(async move { service.prepare(&call).await });
     }
 
     /// Tells of a call's first media, once. A start that only awaits it is not a call yet.
@@ -386,7 +446,9 @@ impl Desk {
         let late = |entry: &&CallEntry| {
             entry.state == StateName::Draining && entry.since.elapsed() > self.world.overdue_after
         };
-        self.world.metrics.calls_overdue(self.calls.values().filter(late).count());
+        self.world
+            .metrics
+            .calls_overdue(self.calls.values().filter(late).count());
     }
 }
 

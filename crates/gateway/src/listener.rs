@@ -47,14 +47,29 @@ impl Listener for Switching {
             }
             News::Gap(gap) => {
                 let (from_ms, to_ms) = (millis(gap.from), millis(gap.to));
-                Event::Gap { stream, role, from_ms, to_ms, reason: gap.reason }
+                Event::Gap {
+                    stream,
+                    role,
+                    from_ms,
+                    to_ms,
+                    reason: gap.reason,
+                }
             }
-            News::Interrupted { attempt, why } => {
-                Event::StreamInterrupted { stream, role, attempt, why }
-            }
-            News::Mismatch { sent_bytes, confirmed_bytes } => {
-                Event::BytesMismatch { stream, role, sent_bytes, confirmed_bytes }
-            }
+            News::Interrupted { attempt, why } => Event::StreamInterrupted {
+                stream,
+                role,
+                attempt,
+                why,
+            },
+            News::Mismatch {
+                sent_bytes,
+                confirmed_bytes,
+            } => Event::BytesMismatch {
+                stream,
+                role,
+                sent_bytes,
+                confirmed_bytes,
+            },
             News::Ready => {
                 self.report(StreamReport::Ready(stream.clone()));
                 Event::StreamReady { stream, role }

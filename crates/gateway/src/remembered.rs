@@ -18,7 +18,11 @@ impl Remembered {
     const CALLS_MAX: usize = 10_000;
 
     pub(crate) fn new(keep: Duration) -> Self {
-        Self { keep, order: VecDeque::new(), ended: HashMap::new() }
+        Self {
+            keep,
+            order: VecDeque::new(),
+            ended: HashMap::new(),
+        }
     }
 
     pub(crate) fn add(&mut self, call: CallName, now: Instant) {
@@ -55,12 +59,24 @@ mod tests {
     #[test]
     fn an_ended_call_is_remembered_for_a_while() {
         let guid = Guid::parse("CA1").unwrap();
-        let (call, now) = (CallName { namespace: Namespace::Twilio, guid }, Instant::now());
+        let (call, now) = (
+            CallName {
+                namespace: Namespace::Twilio,
+                guid,
+            },
+            Instant::now(),
+        );
         let mut remembered = Remembered::new(Duration::from_secs(10));
         remembered.add(call.clone(), now);
         let later = now + Duration::from_secs(9);
-        assert_eq!(remembered.ended_ago(&call, later), Some(Duration::from_secs(9)));
-        assert_eq!(remembered.ended_ago(&call, later + Duration::from_secs(1)), None);
+        assert_eq!(
+            remembered.ended_ago(&call, later),
+            Some(Duration::from_secs(9))
+        );
+        assert_eq!(
+            remembered.ended_ago(&call, later + Duration::from_secs(1)),
+            None
+        );
         assert!(remembered.order.is_empty() && remembered.ended.is_empty());
     }
 }

@@ -14,7 +14,11 @@ impl Desk {
 
     /// All calls.
     pub(crate) fn snapshots(&self) -> Vec<CallSnapshot> {
-        self.switchboard.calls().into_iter().map(|view| self.of(view)).collect()
+        self.switchboard
+            .calls()
+            .into_iter()
+            .map(|view| self.of(view))
+            .collect()
     }
 
     fn of(&self, view: CallView) -> CallSnapshot {
@@ -23,7 +27,13 @@ impl Desk {
             let control = &self.legs.get(&leg.id)?.control;
             let (gate, stats) = (control.gate(), control.stats());
             let role = role_of(&view, leg.id);
-            Some(LegSnapshot { id: leg.id, side: leg.side, role, gate, stats })
+            Some(LegSnapshot {
+                id: leg.id,
+                side: leg.side,
+                role,
+                gate,
+                stats,
+            })
         });
         let legs = legs.collect();
         let streams = view.streams.iter().filter_map(|stream| {
@@ -52,5 +62,8 @@ impl Desk {
 }
 
 fn role_of(view: &CallView, leg: LegId) -> Option<Role> {
-    view.streams.iter().find(|stream| stream.leg == Some(leg)).map(|stream| stream.role)
+    view.streams
+        .iter()
+        .find(|stream| stream.leg == Some(leg))
+        .map(|stream| stream.role)
 }

@@ -106,7 +106,13 @@ impl SwitchboardHandle {
     /// A handle and the requests that come through it, at most `capacity` waiting.
     pub fn new(capacity: usize) -> (Self, mpsc::Receiver<Request>) {
         let (requests, receiver) = mpsc::channel(capacity);
-        (Self { requests, draining: CancellationToken::new() }, receiver)
+        (
+            Self {
+                requests,
+                draining: CancellationToken::new(),
+            },
+            receiver,
+        )
     }
 
     /// From now on starts are refused, but of calls that are there: the gateway is ending. Other
@@ -125,21 +131,27 @@ impl SwitchboardHandle {
         }
         let (answer, answered) = oneshot::channel();
         let request = Request::Command(call, command, answer);
-        self.requests.try_send(request).map_err(|_| Refused::Unavailable)?;
+        self.requests
+            .try_send(request)
+            .map_err(|_| Refused::Unavailable)?;
         answered.await.unwrap_or(Err(Refused::Unavailable))
     }
 
     /// One call, if the switchboard knows it.
     pub async fn call(&self, call: CallName) -> Result<Option<CallSnapshot>, Refused> {
         let (answer, answered) = oneshot::channel();
-        self.requests.try_send(Request::Call(call, answer)).map_err(|_| Refused::Unavailable)?;
+        self.requests
+            .try_send(Request::Call(call, answer))
+            .map_err(|_| Refused::Unavailable)?;
         answered.await.map_err(|_| Refused::Unavailable)
     }
 
     /// All calls.
     pub async fn calls(&self) -> Result<Vec<CallSnapshot>, Refused> {
         let (answer, answered) = oneshot::channel();
-        self.requests.try_send(Request::Calls(answer)).map_err(|_| Refused::Unavailable)?;
+        self.requests
+            .try_send(Request::Calls(answer))
+            .map_err(|_| Refused::Unavailable)?;
         answered.await.map_err(|_| Refused::Unavailable)
     }
 }

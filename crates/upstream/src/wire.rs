@@ -1,19 +1,19 @@
 //! One WebSocket to a service: opened within a deadline, read and written independently, all
 //! buffers bounded. The only file that names tokio-tungstenite.
 
+use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::{Sink, Stream, StreamExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Utf8Bytes};
-use tokio_tungstenite::{
-    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
-};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
 use crate::service::{Message, Retry};
 use crate::trust::Trust;
@@ -29,7 +29,7 @@ pub struct WireConfig {
     pub message_bytes_max: usize,
     /// Allocated for each socket, and cleared at each read.
     pub read_buffer_bytes: usize,
-    /// What may wait to be written; allocated as it is used.
+    /// What may wait to be written, here and once more in the system; allocated as it is used.
     pub write_buffer_bytes_max: usize,
     /// Whether `ws://` may lead to another machine. To this one it always may.
     pub allow_plain: bool,
@@ -133,11 +133,18 @@ impl Wire {
     pub(crate) async fn connect(&self, request: http::Request<()>) -> Result<Link, WireError> {
         let (parts, ()) = request.into_parts();
         self.check(&parts.uri)?;
-        let mut request = parts.uri.into_client_request().map_err(WireError::from)?;
+        let mut request = parts
+            .uri
+            .clone()
+            .into_client_request()
+            .map_err(WireError::from)?;
         request.headers_mut().extend(parts.headers);
-        let connector = Connector::Rustls(self.trust.config());
+        let connector = Some(Connector::Rustls(self.trust.config()));
         let config = Some(self.socket_config());
-        let opening = connect_async_tls_with_config(request, config, true, Some(connector));
+        let opening = async {
+            let tcp = self.tcp(&parts.uri).await.map_err(tungstenite::Error::Io)?;
+            client_async_tls_with_config(request, tcp, config, connector).await
+        };
         match timeout(self.config.connect_timeout, opening).await {
             Ok(Ok((socket, _))) => Ok(Link {
                 socket: Box::new(socket),
@@ -146,6 +153,33 @@ impl Wire {
             Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(WireError::Timeout),
         }
+    }
+
+    /// TCP to the first address of the host that takes it. The system may keep little of what a
+    /// service does not read: what waits shall wait in the leg's backlog, where it is counted.
+    async fn tcp(&self, uri: &http::Uri) -> io::Result<TcpStream> {
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let default = if uri.scheme_str() == Some("wss") {
+            443
+        } else {
+            80
+        };
+        let port = uri.port_u16().unwrap_or(default);
+        let bytes = u32::try_from(self.config.write_buffer_bytes_max).unwrap_or(u32::MAX);
+        let mut failed = io::Error::from(io::ErrorKind::NotFound);
+        for address in lookup_host((host, port)).await? {
+            let socket = match address {
+                SocketAddr::V4(_) => TcpSocket::new_v4()?,
+                SocketAddr::V6(_) => TcpSocket::new_v6()?,
+            };
+            socket.set_send_buffer_size(bytes)?;
+            socket.set_nodelay(true)?;
+            match socket.connect(address).await {
+                Ok(tcp) => return Ok(tcp),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
     }
 
     fn check(&self, uri: &http::Uri) -> Result<(), WireError> {

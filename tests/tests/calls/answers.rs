@@ -19,11 +19,27 @@ async fn each_path_answers_with_and_without_a_slash_at_its_end() {
     let stop = json!({"namespace": "twilio", "guid": call.call_sid()});
     for slash in ["", "/"] {
         let path = |name: &str| format!("/mg-autotranscribe/v1/{name}{slash}");
-        let url = world.api.get(&path("twilio-media-stream-url")).await.unwrap();
-        assert!(url.body["streamingUrl"].as_str().is_some_and(|url| url.starts_with("wss://")));
-        let started = world.api.post(&path("start-streaming"), &body).await.unwrap();
+        let url = world
+            .api
+            .get(&path("twilio-media-stream-url"))
+            .await
+            .unwrap();
+        assert!(
+            url.body["streamingUrl"]
+                .as_str()
+                .is_some_and(|url| url.starts_with("wss://"))
+        );
+        let started = world
+            .api
+            .post(&path("start-streaming"), &body)
+            .await
+            .unwrap();
         assert!(started.is_ok(), "{}", started.complaint());
-        let stopped = world.api.post(&path("stop-streaming"), &stop).await.unwrap();
+        let stopped = world
+            .api
+            .post(&path("stop-streaming"), &stop)
+            .await
+            .unwrap();
         assert!(stopped.is_ok(), "{}", stopped.complaint());
     }
     call.hang_up().await.unwrap();
@@ -57,14 +73,26 @@ async fn a_stream_that_is_not_accepted_in_time_fails_and_the_other_goes_on() {
     let world = World::with("[control]\nstart_timeout = \"300ms\"\n").await;
     let start_delay = Duration::from_secs(60);
     let role = Some(Role::Customer);
-    world.service.set_faults(Faults { role, start_delay, ..Faults::default() });
+    world.service.set_faults(Faults {
+        role,
+        start_delay,
+        ..Faults::default()
+    });
     let mut call = world.dial().await;
     world.until_state(call.call_sid(), "idle").await;
     let started = world.try_start(call.call_sid()).await;
-    assert_eq!((started.status, &started.body["isOk"]), (200, &json!(false)));
+    assert_eq!(
+        (started.status, &started.body["isOk"]),
+        (200, &json!(false))
+    );
     assert_eq!(status(&started.body, "customer"), 5000);
     assert_eq!(status(&started.body, "agent"), 1000);
-    assert!(started.body["errorMessage"].as_str().unwrap().contains("customer"));
+    assert!(
+        started.body["errorMessage"]
+            .as_str()
+            .unwrap()
+            .contains("customer")
+    );
     world.say(&mut call, "customer-greeting").await;
     world.say(&mut call, "agent-greeting").await;
     let stopped = world.try_stop(call.call_sid()).await;
@@ -82,12 +110,18 @@ async fn a_stream_that_is_not_accepted_in_time_fails_and_the_other_goes_on() {
 async fn a_stop_that_hears_no_end_in_time_says_so_and_claims_no_bytes() {
     let more = "[control]\nstop_timeout = \"300ms\"\n[upstream]\ndrain_timeout = \"60s\"\n";
     let world = World::with(more).await;
-    world.service.set_faults(Faults { end: EndFault::Silence, ..Faults::default() });
+    world.service.set_faults(Faults {
+        end: EndFault::Silence,
+        ..Faults::default()
+    });
     let mut call = world.dial().await;
     world.start(&call).await;
     world.say(&mut call, "customer-greeting").await;
     let stopped = world.try_stop(call.call_sid()).await;
-    assert_eq!((stopped.status, &stopped.body["isOk"]), (200, &json!(false)));
+    assert_eq!(
+        (stopped.status, &stopped.body["isOk"]),
+        (200, &json!(false))
+    );
     for role in ["agent", "customer"] {
         assert_eq!(status(&stopped.body, role), 5000);
         assert!(stopped.stream(role).get("summary").is_none());
@@ -97,7 +131,10 @@ async fn a_stop_that_hears_no_end_in_time_says_so_and_claims_no_bytes() {
     world.start(&call).await;
     world.say(&mut call, "customer-goodbye").await;
     world.stop(&call).await;
-    assert_eq!(world.heard(Role::Customer), ["customer-greeting", "customer-goodbye"]);
+    assert_eq!(
+        world.heard(Role::Customer),
+        ["customer-greeting", "customer-goodbye"]
+    );
     call.hang_up().await.unwrap();
     world.shutdown.force();
     world.end().await;
@@ -109,10 +146,17 @@ async fn a_stream_that_the_service_refuses_is_told_with_its_status() {
     let mut call = world.dial().await;
     let guid = call.call_sid().to_owned();
     world.until_state(&guid, "idle").await;
-    let refuse = |role| Faults { role, refuse: Some(4050), ..Faults::default() };
+    let refuse = |role| Faults {
+        role,
+        refuse: Some(4050),
+        ..Faults::default()
+    };
     world.service.set_faults(refuse(Some(Role::Agent)));
     let started = world.try_start(&guid).await;
-    assert_eq!((started.status, &started.body["isOk"]), (200, &json!(false)));
+    assert_eq!(
+        (started.status, &started.body["isOk"]),
+        (200, &json!(false))
+    );
     assert_eq!(status(&started.body, "agent"), 4050);
     assert_eq!(status(&started.body, "customer"), 1000);
     assert_eq!(world.call(&guid).await["state"], "streaming");
@@ -137,9 +181,15 @@ async fn the_track_map_says_who_speaks_on_which_track() {
     let mut call = world.dial().await;
     let map = json!({"inbound": "agent", "outbound": "customer"});
     let more = json!({"twilioParams": {"trackMap": map}});
-    let start = Start { more, ..Start::of(call.call_sid()) };
+    let start = Start {
+        more,
+        ..Start::of(call.call_sid())
+    };
     assert!(world.api.start(&start).await.unwrap().is_ok());
-    let said = [(Side::Inbound, "agent-greeting"), (Side::Outbound, "customer-greeting")];
+    let said = [
+        (Side::Inbound, "agent-greeting"),
+        (Side::Outbound, "customer-greeting"),
+    ];
     for (side, id) in said {
         call.say(side, &rig::phrase(id).samples).await.unwrap();
         call.silence(Duration::from_millis(700)).await.unwrap();
@@ -150,7 +200,10 @@ async fn the_track_map_says_who_speaks_on_which_track() {
         let legs = shown["legs"].as_array().unwrap();
         legs.iter().find(|leg| leg["side"] == side).unwrap()["role"].clone()
     };
-    assert_eq!((role("first"), role("second")), (json!("agent"), json!("customer")));
+    assert_eq!(
+        (role("first"), role("second")),
+        (json!("agent"), json!("customer"))
+    );
     world.stop(&call).await;
     assert_eq!(world.heard(Role::Agent), ["agent-greeting"]);
     assert_eq!(world.heard(Role::Customer), ["customer-greeting"]);
@@ -169,13 +222,17 @@ async fn what_a_start_asks_of_the_recogniser_reaches_it() {
     let more = "[[upstream.vocabulary]]\nphrase = \"Harbor Power\"\nsounds_like = [\"harber\"]\n";
     let world = World::with(more).await;
     let call = world.dial().await;
-    let vocabulary = json!([{"phrase": "IEEE", "soundsLike": ["i triple e"], "category": "company"}]);
+    let vocabulary =
+        json!([{"phrase": "IEEE", "soundsLike": ["i triple e"], "category": "company"}]);
     let params = json!({
         "language": "es-US", "detailedToken": true, "redactionOutput": "unredacted",
         "audioRecordingAllowed": true, "vocabulary": vocabulary,
     });
     let more = json!({"autotranscribeParams": params});
-    let start = Start { more, ..Start::of(call.call_sid()) };
+    let start = Start {
+        more,
+        ..Start::of(call.call_sid())
+    };
     let started = world.api.start(&start).await.unwrap();
     assert!(started.is_ok(), "{}", started.complaint());
     world.stop(&call).await;
@@ -198,5 +255,7 @@ async fn what_a_start_asks_of_the_recogniser_reaches_it() {
 }
 
 fn status(body: &Value, role: &str) -> u64 {
-    body["autotranscribeResponse"][role]["status"]["code"].as_u64().unwrap()
+    body["autotranscribeResponse"][role]["status"]["code"]
+        .as_u64()
+        .unwrap()
 }

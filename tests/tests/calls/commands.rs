@@ -33,12 +33,23 @@ async fn refuses(world: &World, guid: &str, code: &str, commands: &[&str]) {
 
 fn assert_refused(answer: &Answer, code: &str, what: &str) {
     let status = code[..3].parse().unwrap();
-    assert_eq!((answer.status, answer.code()), (status, Some(code)), "{what}");
+    assert_eq!(
+        (answer.status, answer.code()),
+        (status, Some(code)),
+        "{what}"
+    );
     let envelope = answer.body.as_object().unwrap();
     assert_eq!(envelope.keys().collect::<Vec<_>>(), ["error"], "{what}");
     let error = &envelope["error"];
-    assert!(error["message"].as_str().is_some_and(|text| text.len() > 5), "{what}: {error}");
-    assert_eq!(error["requestId"].as_str(), answer.request_id.as_deref(), "{what}");
+    assert!(
+        error["message"].as_str().is_some_and(|text| text.len() > 5),
+        "{what}: {error}"
+    );
+    assert_eq!(
+        error["requestId"].as_str(),
+        answer.request_id.as_deref(),
+        "{what}"
+    );
 }
 
 fn guid(options: &Options) -> String {
@@ -48,12 +59,22 @@ fn guid(options: &Options) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_a_call_that_nobody_knows_takes_no_command() {
     let world = World::with(NO_GRACE).await;
-    refuses(&world, "CA00000000000000000000000000000000", "400-203", &ALL).await;
+    refuses(
+        &world,
+        "CA00000000000000000000000000000000",
+        "400-203",
+        &ALL,
+    )
+    .await;
     for namespace in ["siprec", "amazonconnect", "genesysaudiohook"] {
         let mut body = rig::command("0042");
         body["namespace"] = json!(namespace);
         let path = "/mg-autotranscribe/v1/start-streaming";
-        assert_refused(&world.api.post(path, &body).await.unwrap(), "400-203", namespace);
+        assert_refused(
+            &world.api.post(path, &body).await.unwrap(),
+            "400-203",
+            namespace,
+        );
     }
     world.end().await;
 }
@@ -119,7 +140,13 @@ async fn idle_there_is_nothing_to_stop_pause_or_resume() {
     let world = World::new().await;
     let call = world.dial().await;
     world.until_state(call.call_sid(), "idle").await;
-    refuses(&world, call.call_sid(), "409-201", &["stop", "pause", "resume"]).await;
+    refuses(
+        &world,
+        call.call_sid(),
+        "409-201",
+        &["stop", "pause", "resume"],
+    )
+    .await;
     world.start(&call).await;
     call.hang_up().await.unwrap();
     world.end().await;
@@ -132,7 +159,10 @@ async fn starting_everything_is_pending_but_a_stop_which_ends_it() {
     let guid = call.call_sid().to_owned();
     world.until_state(&guid, "idle").await;
     let start_delay = Duration::from_secs(60);
-    world.service.set_faults(Faults { start_delay, ..Faults::default() });
+    world.service.set_faults(Faults {
+        start_delay,
+        ..Faults::default()
+    });
     let (started, stopped) = tokio::join!(world.try_start(&guid), async {
         world.until_state(&guid, "starting").await;
         refuses(&world, &guid, "409-202", &["start", "pause", "resume"]).await;
@@ -140,7 +170,10 @@ async fn starting_everything_is_pending_but_a_stop_which_ends_it() {
     });
     assert_refused(&started, "409-202", "it was stopped");
     // Whether it was said or not, the service has not confirmed a byte of it.
-    assert_eq!((stopped.status, &stopped.body["isOk"]), (200, &json!(false)));
+    assert_eq!(
+        (stopped.status, &stopped.body["isOk"]),
+        (200, &json!(false))
+    );
     for role in ["agent", "customer"] {
         assert_eq!(stopped.stream(role)["status"]["code"], 5000);
         assert!(stopped.stream(role)["summary"].is_null());
@@ -194,14 +227,20 @@ async fn stopping_everything_is_pending_until_the_service_has_summed_up() {
     let call = world.dial().await;
     let guid = call.call_sid();
     world.until_state(guid, "idle").await;
-    world.service.set_faults(Faults { end: EndFault::Silence, ..Faults::default() });
+    world.service.set_faults(Faults {
+        end: EndFault::Silence,
+        ..Faults::default()
+    });
     world.start(&call).await;
     let (stopped, ()) = tokio::join!(world.try_stop(guid), async {
         world.until_state(guid, "stopping").await;
         refuses(&world, guid, "409-202", &ALL).await;
         both_drop(&world).await;
     });
-    assert_eq!((stopped.status, &stopped.body["isOk"]), (200, &json!(false)));
+    assert_eq!(
+        (stopped.status, &stopped.body["isOk"]),
+        (200, &json!(false))
+    );
     world.until_state(guid, "idle").await;
     call.hang_up().await.unwrap();
     world.end().await;
@@ -213,12 +252,17 @@ async fn draining_no_command_is_taken_and_new_media_is_a_call_again() {
     let call = world.dial().await;
     let guid = call.call_sid().to_owned();
     world.until_state(&guid, "idle").await;
-    world.service.set_faults(Faults { end: EndFault::Silence, ..Faults::default() });
+    world.service.set_faults(Faults {
+        end: EndFault::Silence,
+        ..Faults::default()
+    });
     world.start(&call).await;
     call.hang_up().await.unwrap();
     world.until_state(&guid, "draining").await;
     refuses(&world, &guid, "409-203", &ALL).await;
-    let again = world.dial_with(|options| options.sids.call.clone_from(&guid)).await;
+    let again = world
+        .dial_with(|options| options.sids.call.clone_from(&guid))
+        .await;
     world.until_state(&guid, "idle").await;
     again.hang_up().await.unwrap();
     world.until_state(&guid, "draining").await;
@@ -231,9 +275,8 @@ async fn draining_no_command_is_taken_and_new_media_is_a_call_again() {
 /// The service has been told that both streams are finished, and lets them go without a word.
 async fn both_drop(world: &World) {
     let finished = |streams: &[_]| {
-        let is = |stream: &sim::service::autotranscribe::record::Recorded| {
-            stream.finished_at.is_some()
-        };
+        let is =
+            |stream: &sim::service::autotranscribe::record::Recorded| stream.finished_at.is_some();
         streams.len() == 2 && streams.iter().all(is)
     };
     world.until_heard(finished).await;
@@ -257,7 +300,11 @@ async fn of_commands_that_race_one_wins() {
         })
         .await;
         let answers = [a, b, c, d];
-        assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{command}");
+        assert_eq!(
+            answers.iter().filter(|answer| answer.is_ok()).count(),
+            1,
+            "{command}"
+        );
         for answer in answers.iter().filter(|answer| !answer.is_ok()) {
             let code = answer.code().unwrap();
             assert!(["409-201", "409-202"].contains(&code), "{command}: {code}");

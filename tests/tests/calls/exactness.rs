@@ -13,7 +13,10 @@ use sim::network::{Conditions, Network};
 use sim::speech::conversation::{Channel, Conversation};
 use sim::speech::{Role, Script};
 
-const SIDES: [(Side, Role); 2] = [(Side::Inbound, Role::Customer), (Side::Outbound, Role::Agent)];
+const SIDES: [(Side, Role); 2] = [
+    (Side::Inbound, Role::Customer),
+    (Side::Outbound, Role::Agent),
+];
 
 /// Half a minute in which both parties speak.
 fn conversation() -> Conversation {
@@ -37,22 +40,36 @@ fn recording(conversation: &Conversation) -> Recording {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Ends the call, and expects of each side's stream the digest of the samples that were sent.
 async fn is_exact(world: World, call: TwilioCall, decode: fn(&[u8]) -> Vec<u8>) {
     world.arrived(&call).await;
     let stopped = world.stop(&call).await;
-    world.until_heard(|streams| streams.iter().all(|stream| stream.is_closed())).await;
+    world
+        .until_heard(|streams| streams.iter().all(|stream| stream.is_closed()))
+        .await;
     for (side, role) in SIDES {
         let sent = decode(&call.sent(side).tape);
-        assert!(sent.len() > 16_000 * 20, "the story is too short to tell anything");
+        assert!(
+            sent.len() > 16_000 * 20,
+            "the story is too short to tell anything"
+        );
         let streams = world.service.streams();
-        let stream = streams.iter().find(|stream| stream.role() == Some(role)).unwrap();
+        let stream = streams
+            .iter()
+            .find(|stream| stream.role() == Some(role))
+            .unwrap();
         assert_eq!(stream.sha256.as_deref(), Some(&*sha256(&sent)), "{role}");
         assert_eq!(stream.audio_bytes, sent.len() as u64);
-        assert_eq!(stopped.confirmed_bytes(role.as_str()), Some(sent.len() as u64));
+        assert_eq!(
+            stopped.confirmed_bytes(role.as_str()),
+            Some(sent.len() as u64)
+        );
         assert!(stream.complaints.is_empty(), "{:?}", stream.complaints);
     }
     let guid = call.call_sid().to_owned();
@@ -67,14 +84,18 @@ async fn mu_law_without_loss_arrives_sample_for_sample() {
     let mut call = world.dial().await;
     world.start(&call).await;
     let (conversation, mut network) = (conversation(), Network::new(1, Conditions::PERFECT));
-    call.play(&recording(&conversation), &mut network, || ()).await.unwrap();
+    call.play(&recording(&conversation), &mut network, || ())
+        .await
+        .unwrap();
     is_exact(world, call, ulaw::l16).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_law_without_loss_arrives_sample_for_sample() {
     let world = World::new().await;
-    let mut call = world.dial_with(|options| options.greeting = Greeting::None).await;
+    let mut call = world
+        .dial_with(|options| options.greeting = Greeting::None)
+        .await;
     let (call_sid, stream_sid) = (call.call_sid().to_owned(), call.stream_sid().to_owned());
     let format = json!({"encoding": "audio/x-alaw", "sampleRate": 8000, "channels": 1});
     let start = json!({
@@ -94,11 +115,22 @@ async fn a_law_without_loss_arrives_sample_for_sample() {
             let code = |at: u64| (index * 160 + at).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
             let payload = (0..160).map(|at| code(at + side as u64) as u8).collect();
             let timestamp_ms = 40 + index * 20;
-            let raw = RawMedia { side, timestamp_ms, sequence: None, chunk: None, payload };
+            let raw = RawMedia {
+                side,
+                timestamp_ms,
+                sequence: None,
+                chunk: None,
+                payload,
+            };
             call.media(raw).await.unwrap();
         }
     }
-    let decode = |codes: &[u8]| codes.iter().flat_map(|&code| a_law(code).to_le_bytes()).collect();
+    let decode = |codes: &[u8]| {
+        codes
+            .iter()
+            .flat_map(|&code| a_law(code).to_le_bytes())
+            .collect()
+    };
     is_exact(world, call, decode).await;
 }
 
@@ -110,7 +142,11 @@ fn a_law(code: u8) -> i16 {
         0 => (mantissa << 4) + 8,
         _ => ((mantissa << 4) + 0x108) << (segment - 1),
     };
-    (if code & 0x80 == 0 { -magnitude } else { magnitude }) as i16
+    (if code & 0x80 == 0 {
+        -magnitude
+    } else {
+        magnitude
+    }) as i16
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,10 +156,17 @@ async fn every_phrase_keeps_its_place_when_frames_are_lost_late_and_overtaken() 
     let guid = call.call_sid().to_owned();
     world.start(&call).await;
     let conversation = conversation();
-    let conditions =
-        Conditions { loss: 0.03, loss_run: 2.0, jitter_ms: 30, reorder: 0.01, burst_ms: 0 };
+    let conditions = Conditions {
+        loss: 0.03,
+        loss_run: 2.0,
+        jitter_ms: 30,
+        reorder: 0.01,
+        burst_ms: 0,
+    };
     let mut network = Network::new(36, conditions);
-    call.play(&recording(&conversation), &mut network, || ()).await.unwrap();
+    call.play(&recording(&conversation), &mut network, || ())
+        .await
+        .unwrap();
     call.silence(Duration::from_secs(1)).await.unwrap();
     world.arrived(&call).await;
     world.stop(&call).await;
@@ -133,7 +176,9 @@ async fn every_phrase_keeps_its_place_when_frames_are_lost_late_and_overtaken() 
     for segment in conversation.segments() {
         let due = segment.at_ms + onset(&segment.phrase.id);
         let transcripts = of(&told, "transcript", segment.phrase.role.as_str());
-        let mut starts = transcripts.iter().map(|event| event["startMs"].as_u64().unwrap());
+        let mut starts = transcripts
+            .iter()
+            .map(|event| event["startMs"].as_u64().unwrap());
         assert!(
             starts.any(|at| at.abs_diff(due) <= 100),
             "{:?} is due at {due} ms: {transcripts:#?}",
@@ -147,7 +192,11 @@ async fn every_phrase_keeps_its_place_when_frames_are_lost_late_and_overtaken() 
         assert!(counters["reorderedFrames"].as_u64() > Some(0), "{counters}");
         assert_eq!(counters["skipped"], 0);
     }
-    assert!(of(&told, "gap", "").iter().all(|gap| gap["reason"] == "lost"));
+    assert!(
+        of(&told, "gap", "")
+            .iter()
+            .all(|gap| gap["reason"] == "lost")
+    );
     call.hang_up().await.unwrap();
     world.end().await;
 }

@@ -15,8 +15,13 @@ async fn what_is_said_while_stopped_is_never_transcribed() {
     world.start(&call).await;
     world.say(&mut call, "customer-goodbye").await;
     call.hang_up().await.unwrap();
-    world.until_heard(|streams| streams.len() == 4 && streams.iter().all(|s| s.is_closed())).await;
-    assert_eq!(world.heard(Role::Customer), ["customer-greeting", "customer-goodbye"]);
+    world
+        .until_heard(|streams| streams.len() == 4 && streams.iter().all(|s| s.is_closed()))
+        .await;
+    assert_eq!(
+        world.heard(Role::Customer),
+        ["customer-greeting", "customer-goodbye"]
+    );
     assert_eq!(world.heard(Role::Agent), ["agent-greeting"]);
     let bytes = stopped.confirmed_bytes("customer").unwrap();
     assert_eq!(Some(bytes), stopped.confirmed_bytes("agent"));

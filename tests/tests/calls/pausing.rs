@@ -1,8 +1,8 @@
 //! A pause: the streams stay open, the services hear digital silence of the exact length, and
 //! times go on.
 
-use rig::told::{due_at, heard_at, of};
 use rig::World;
+use rig::told::{due_at, heard_at, of};
 use sim::caller::twilio::Side;
 use sim::caller::ulaw;
 use sim::speech::Role;
@@ -24,14 +24,29 @@ async fn a_pause_is_silence_of_the_exact_length_and_times_go_on() {
     world.say(&mut call, "customer-goodbye").await;
     world.stop(&call).await;
 
-    for (side, role) in [(Side::Inbound, Role::Customer), (Side::Outbound, Role::Agent)] {
-        let mut meant: Vec<i16> = call.sent(side).tape.iter().copied().map(ulaw::decode).collect();
+    for (side, role) in [
+        (Side::Inbound, Role::Customer),
+        (Side::Outbound, Role::Agent),
+    ] {
+        let mut meant: Vec<i16> = call
+            .sent(side)
+            .tape
+            .iter()
+            .copied()
+            .map(ulaw::decode)
+            .collect();
         meant[from..to].fill(0);
         let streams = world.service.streams();
-        let stream = streams.iter().find(|stream| stream.role() == Some(role)).unwrap();
+        let stream = streams
+            .iter()
+            .find(|stream| stream.role() == Some(role))
+            .unwrap();
         assert!(stream.samples == meant, "{role} heard something else");
     }
-    assert_eq!(world.heard(Role::Customer), ["customer-greeting", "customer-goodbye"]);
+    assert_eq!(
+        world.heard(Role::Customer),
+        ["customer-greeting", "customer-goodbye"]
+    );
     assert!(world.heard(Role::Agent).is_empty());
     let told = world.told(&guid).await;
     assert!(heard_at(&told, "customer-goodbye").unwrap().abs_diff(due) <= 100);
@@ -57,7 +72,11 @@ async fn a_call_that_is_stopped_while_paused_ends_with_the_silence() {
     assert_eq!(stopped.confirmed_bytes("customer"), Some(sent * 2));
     world.say(&mut call, "customer-code").await;
     world.service.with_streams(|streams| {
-        assert!(streams.iter().all(|stream| stream.samples.iter().all(|&sample| sample == 0)));
+        assert!(
+            streams
+                .iter()
+                .all(|stream| stream.samples.iter().all(|&sample| sample == 0))
+        );
     });
     let shown = world.call(call.call_sid()).await;
     let counters = &shown["legs"][0]["counters"];

@@ -42,7 +42,12 @@ async fn keys_and_tokens_are_read_again_and_a_running_call_does_not_notice() {
     new.url = next.twilio_url().await.unwrap();
     is_refused(new.clone()).await;
     new.signature = Signature::AuthToken("a-new-auth-token-of-thirty-two-ch".to_owned());
-    TwilioCall::dial(new).await.unwrap().hang_up().await.unwrap();
+    TwilioCall::dial(new)
+        .await
+        .unwrap()
+        .hang_up()
+        .await
+        .unwrap();
 
     say(world, &mut call, "customer-greeting").await;
     assert!(next.stop(call.call_sid()).await.unwrap().is_ok());
@@ -53,22 +58,37 @@ async fn keys_and_tokens_are_read_again_and_a_running_call_does_not_notice() {
 
 async fn is_refused(options: sim::caller::twilio::Options) {
     let dialled = TwilioCall::dial(options).await;
-    assert!(matches!(dialled, Err(DialError::Refused(_))), "it is not refused: {dialled:?}");
+    assert!(
+        matches!(dialled, Err(DialError::Refused(_))),
+        "it is not refused: {dialled:?}"
+    );
 }
 
 /// As [`World::say`], without the API's help: the world's key is not good any more.
 async fn say(world: &World, call: &mut TwilioCall, id: &str) {
     let phrase = rig::phrase(id);
-    call.say(sim::caller::twilio::Side::Inbound, &phrase.samples).await.unwrap();
-    call.silence(std::time::Duration::from_millis(700)).await.unwrap();
-    world.until_heard(|streams| streams.iter().any(|stream| !stream.transcripts.is_empty())).await;
+    call.say(sim::caller::twilio::Side::Inbound, &phrase.samples)
+        .await
+        .unwrap();
+    call.silence(std::time::Duration::from_millis(700))
+        .await
+        .unwrap();
+    world
+        .until_heard(|streams| streams.iter().any(|stream| !stream.transcripts.is_empty()))
+        .await;
 }
 
 async fn is_logged(gateway: &Apart, what: &str) {
     eventually("a line in the log", async {
-        while !std::fs::read_to_string(&gateway.log).unwrap().contains(what) {
+        while !std::fs::read_to_string(&gateway.log)
+            .unwrap()
+            .contains(what)
+        {
             // Asking also gives the gateway time to write it.
-            assert_eq!(gateway.world.api.get("/v1/health").await.unwrap().status, 200);
+            assert_eq!(
+                gateway.world.api.get("/v1/health").await.unwrap().status,
+                200
+            );
         }
     })
     .await;

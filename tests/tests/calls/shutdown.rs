@@ -22,7 +22,10 @@ async fn takes_nothing_new(world: &World, url: TwilioOptions) {
     assert_eq!(retry_after(world).await.as_deref(), Some("5"));
     match TwilioCall::dial(url).await {
         Err(DialError::Refused(refusal)) => {
-            assert_eq!((refusal.status, refusal.header("retry-after")), (503, Some("5")));
+            assert_eq!(
+                (refusal.status, refusal.header("retry-after")),
+                (503, Some("5"))
+            );
         }
         other => panic!("a new stream is not refused: {other:?}"),
     }
@@ -41,7 +44,14 @@ async fn retry_after(world: &World) -> Option<String> {
         .json(&rig::command("0042"));
     let response = request.send().await.unwrap();
     assert_eq!(response.status(), 503);
-    Some(response.headers().get("retry-after")?.to_str().unwrap().to_owned())
+    Some(
+        response
+            .headers()
+            .get("retry-after")?
+            .to_str()
+            .unwrap()
+            .to_owned(),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,7 +72,10 @@ async fn while_draining_nothing_new_is_taken_and_a_running_call_lives_to_its_end
     assert!(world.api.resume(call.call_sid()).await.unwrap().is_ok());
     world.say(&mut call, "customer-goodbye").await;
     world.stop(&call).await;
-    assert_eq!(world.heard(Role::Customer), ["customer-greeting", "customer-goodbye"]);
+    assert_eq!(
+        world.heard(Role::Customer),
+        ["customer-greeting", "customer-goodbye"]
+    );
     call.hang_up().await.unwrap();
     world.ended().await;
 }
@@ -77,6 +90,7 @@ async fn stragglers_are_finished_and_closed_when_patience_ends() {
     let closed = call.closed(Duration::from_secs(20)).await.unwrap();
     assert_eq!(closed.code, Some(1001));
     assert_eq!(call.messages_heard(), 0);
+    drop(call);
     world.ended().await;
     let streams = world.service.streams();
     assert_eq!(streams.len(), 2);
@@ -91,11 +105,16 @@ async fn stragglers_are_finished_and_closed_when_patience_ends() {
 async fn a_second_signal_does_not_wait_for_anybody() {
     let more = "[upstream]\ndrain_timeout = \"10m\"\n[shutdown]\ngoodbye_timeout = \"10m\"\n";
     let mut world = World::with(more).await;
-    world.service.set_faults(Faults { end: EndFault::Silence, ..Faults::default() });
+    world.service.set_faults(Faults {
+        end: EndFault::Silence,
+        ..Faults::default()
+    });
     let call = world.dial().await;
     world.start(&call).await;
     world.shutdown.pull();
-    world.until_call(call.call_sid(), |call| call["state"] == "streaming").await;
+    world
+        .until_call(call.call_sid(), |call| call["state"] == "streaming")
+        .await;
     world.shutdown.pull();
     world.ended().await;
 }

@@ -38,7 +38,9 @@ async fn read_to(events: &mut Events, kind: &str) -> Vec<String> {
 }
 
 fn ids(told: &[Value]) -> Vec<String> {
-    told.iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect()
+    told.iter()
+        .map(|event| event["id"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,12 +50,20 @@ async fn a_call_is_told_in_order_from_its_beginning_to_its_end() {
     let told = world.told(&guid).await;
     let place = |kind: &str, role: &str| {
         let first = of(&told, kind, role)[0];
-        told.iter().position(|event| std::ptr::eq(event, first)).unwrap()
+        told.iter()
+            .position(|event| std::ptr::eq(event, first))
+            .unwrap()
     };
-    assert_eq!((place("callStarted", ""), place("callEnded", "")), (0, told.len() - 1));
+    assert_eq!(
+        (place("callStarted", ""), place("callEnded", "")),
+        (0, told.len() - 1)
+    );
     let changes = of(&told, "callChanged", "");
     let states: Vec<_> = changes.iter().map(|event| &event["state"]).collect();
-    assert_eq!(states, ["idle", "starting", "streaming", "stopping", "idle"]);
+    assert_eq!(
+        states,
+        ["idle", "starting", "streaming", "stopping", "idle"]
+    );
     for role in ["agent", "customer"] {
         let order = ["streamOpened", "streamReady", "transcript", "streamEnded"];
         let places = order.map(|kind| place(kind, role));
@@ -64,10 +74,18 @@ async fn a_call_is_told_in_order_from_its_beginning_to_its_end() {
         assert_eq!(ended["summary"]["transcripts"], 1);
     }
     let transcript = of(&told, "transcript", "customer")[0];
-    assert_eq!(transcript["sender"], json!({"role": "customer", "externalId": "customer-1"}));
+    assert_eq!(
+        transcript["sender"],
+        json!({"role": "customer", "externalId": "customer-1"})
+    );
     assert_eq!(transcript["isFinal"], true);
-    assert_eq!(transcript["alternatives"][0]["text"], *rig::phrase("customer-greeting").text);
-    let numbers = ids(&told).into_iter().map(|id| id.split_once('-').unwrap().1.parse().unwrap());
+    assert_eq!(
+        transcript["alternatives"][0]["text"],
+        *rig::phrase("customer-greeting").text
+    );
+    let numbers = ids(&told)
+        .into_iter()
+        .map(|id| id.split_once('-').unwrap().1.parse().unwrap());
     let numbers: Vec<u64> = numbers.collect();
     assert!(numbers.is_sorted() && told.iter().all(|event| event["call"]["guid"] == *guid));
     let counters = &of(&told, "legEnded", "")[0]["counters"];
@@ -84,7 +102,11 @@ async fn a_reader_that_comes_back_has_missed_nothing_and_sees_nothing_twice() {
         drop(first);
         read
     });
-    let mut second = world.api.events(read.last().map(String::as_str)).await.unwrap();
+    let mut second = world
+        .api
+        .events(read.last().map(String::as_str))
+        .await
+        .unwrap();
     read.extend(read_to(&mut second, "callEnded").await);
     assert_eq!(read, ids(&world.told(&guid).await));
     world.end().await;
@@ -94,7 +116,11 @@ async fn a_reader_that_comes_back_has_missed_nothing_and_sees_nothing_twice() {
 async fn a_reader_of_one_call_hears_of_no_other() {
     let world = World::new().await;
     let (one, other) = tokio::join!(a_call(&world), a_call(&world));
-    let all = world.api.text("/v1/events?after=0&follow=false").await.unwrap();
+    let all = world
+        .api
+        .text("/v1/events?after=0&follow=false")
+        .await
+        .unwrap();
     assert!(all.contains(&one) && all.contains(&other));
     for guid in [&one, &other] {
         let told = world.told(guid).await;
@@ -111,12 +137,29 @@ async fn a_reader_that_comes_back_too_late_is_told_what_is_lost() {
     a_call(&world).await;
     let mut late = world.api.events(Some(&read[0])).await.unwrap();
     let lost = late.next().await.unwrap().unwrap();
-    assert_eq!((lost.event.as_str(), &lost.json()["reason"]), ("lost", &json!("overwritten")));
+    assert_eq!(
+        (lost.event.as_str(), &lost.json()["reason"]),
+        ("lost", &json!("overwritten"))
+    );
     let events = lost.json()["events"].as_u64().unwrap();
     assert!(events > 0);
-    assert_eq!(world.metric("antiphon_events_lost_total").await, events as f64);
-    let elsewhere = world.api.events(Some("1-7")).await.unwrap().next().await.unwrap().unwrap();
-    assert_eq!(elsewhere.json(), json!({"type": "lost", "reason": "restarted"}));
+    assert_eq!(
+        world.metric("antiphon_events_lost_total").await,
+        events as f64
+    );
+    let elsewhere = world
+        .api
+        .events(Some("1-7"))
+        .await
+        .unwrap()
+        .next()
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        elsewhere.json(),
+        json!({"type": "lost", "reason": "restarted"})
+    );
     world.end().await;
 }
 
@@ -124,10 +167,14 @@ async fn a_reader_that_comes_back_too_late_is_told_what_is_lost() {
 async fn partials_can_be_left_out_and_finals_cannot() {
     let world = World::new().await;
     let guid = a_call(&world).await;
-    let path = |value| format!("/v1/calls/twilio/{guid}/events?after=0&follow=false&partials={value}");
+    let path =
+        |value| format!("/v1/calls/twilio/{guid}/events?after=0&follow=false&partials={value}");
     let text = world.api.text(&path("false")).await.unwrap();
     assert_eq!(text.matches("event: transcript").count(), 2);
-    assert_eq!(world.api.get(&path("maybe")).await.unwrap().code(), Some("400-201"));
+    assert_eq!(
+        world.api.get(&path("maybe")).await.unwrap().code(),
+        Some("400-201")
+    );
     world.end().await;
 }
 
@@ -141,27 +188,47 @@ async fn calls_are_shown_with_their_legs_and_streams() {
     let sent = call.sent(Side::Inbound).samples;
     let whole = |shown: &Value| {
         let all = |stream: &Value| stream["sentBytes"].as_u64() >= Some(sent / 800 * 1600);
-        shown["streams"].as_array().is_some_and(|streams| streams.iter().all(all))
+        shown["streams"]
+            .as_array()
+            .is_some_and(|streams| streams.iter().all(all))
     };
     let shown = world.until_call(call.call_sid(), whole).await;
-    assert_eq!((&shown["namespace"], &shown["state"]), (&json!("twilio"), &json!("streaming")));
+    assert_eq!(
+        (&shown["namespace"], &shown["state"]),
+        (&json!("twilio"), &json!("streaming"))
+    );
     assert!(shown["beganAt"].as_str().unwrap().ends_with('Z'));
     let identifiers = shown["identifiers"].as_array().unwrap();
     assert!(identifiers.contains(&json!({"name": "streamSid", "value": call.stream_sid()})));
-    for (index, (side, role)) in [("first", "customer"), ("second", "agent")].iter().enumerate() {
+    for (index, (side, role)) in [("first", "customer"), ("second", "agent")]
+        .iter()
+        .enumerate()
+    {
         let leg = &shown["legs"][index];
-        assert_eq!((&leg["side"], &leg["role"], &leg["gate"]), (&json!(side), &json!(role), &json!("open")));
+        assert_eq!(
+            (&leg["side"], &leg["role"], &leg["gate"]),
+            (&json!(side), &json!(role), &json!("open"))
+        );
         assert_eq!(leg["counters"]["received"], sent);
         assert_eq!(leg["counters"]["passed"], sent);
         let streams = shown["streams"].as_array().unwrap();
-        let stream = streams.iter().find(|stream| stream["role"] == *role).unwrap();
-        assert_eq!((&stream["state"], &stream["leg"]), (&json!("ready"), &leg["id"]));
+        let stream = streams
+            .iter()
+            .find(|stream| stream["role"] == *role)
+            .unwrap();
+        assert_eq!(
+            (&stream["state"], &stream["leg"]),
+            (&json!("ready"), &leg["id"])
+        );
     }
     let listed = world.api.calls().await.unwrap().body;
     let mut guids: Vec<_> = [&call, &other].map(TwilioCall::call_sid).into();
     guids.sort_unstable();
     let calls = listed["calls"].as_array().unwrap();
-    assert_eq!(calls.iter().map(|call| &call["guid"]).collect::<Vec<_>>(), guids);
+    assert_eq!(
+        calls.iter().map(|call| &call["guid"]).collect::<Vec<_>>(),
+        guids
+    );
     let unknown = world.api.call("CA404").await.unwrap();
     assert_eq!((unknown.status, unknown.code()), (404, Some("404-01")));
     call.hang_up().await.unwrap();
@@ -173,13 +240,29 @@ async fn calls_are_shown_with_their_legs_and_streams() {
 async fn probes_and_version_need_no_key() {
     let world = World::new().await;
     let nobody = world.api.with_key("", "");
-    let probes = [("/health/live", "status", "live"), ("/health/ready", "status", "ready")];
+    let probes = [
+        ("/health/live", "status", "live"),
+        ("/health/ready", "status", "ready"),
+    ];
     for (path, key, value) in probes.into_iter().chain([("/version", "name", "antiphon")]) {
         let answer = nobody.get(path).await.unwrap();
-        assert_eq!((answer.status, &answer.body[key]), (200, &json!(value)), "{path}");
+        assert_eq!(
+            (answer.status, &answer.body[key]),
+            (200, &json!(value)),
+            "{path}"
+        );
     }
-    assert!(nobody.text("/metrics").await.unwrap().contains("antiphon_build_info"));
-    assert_eq!(nobody.get("/v1/calls").await.unwrap().code(), Some("401-01"));
+    assert!(
+        nobody
+            .text("/metrics")
+            .await
+            .unwrap()
+            .contains("antiphon_build_info")
+    );
+    assert_eq!(
+        nobody.get("/v1/calls").await.unwrap().code(),
+        Some("401-01")
+    );
     assert_eq!(world.metric("antiphon_auth_failures_total").await, 1.0);
     world.end().await;
 }
@@ -194,7 +277,10 @@ async fn the_metrics_that_matter_move() {
     let gated = call.frames_sent() as f64;
     assert_eq!(world.metric(&frames("shut")).await, gated);
     world.start(&call).await;
-    assert_eq!(world.metric("antiphon_calls{state=\"streaming\"}").await, 1.0);
+    assert_eq!(
+        world.metric("antiphon_calls{state=\"streaming\"}").await,
+        1.0
+    );
     assert_eq!(world.metric("antiphon_upstream_streams_open").await, 2.0);
     assert_eq!(world.metric("antiphon_twilio_sockets").await, 1.0);
     world.say(&mut call, "customer-greeting").await;
@@ -202,19 +288,30 @@ async fn the_metrics_that_matter_move() {
     assert_eq!(world.metric(&frames("open")).await, passed);
     let stopped = world.stop(&call).await;
     let confirmed = stopped.confirmed_bytes("agent").unwrap() * 2;
-    assert_eq!(world.metric("antiphon_upstream_sent_bytes_total").await, confirmed as f64);
+    assert_eq!(
+        world.metric("antiphon_upstream_sent_bytes_total").await,
+        confirmed as f64
+    );
     for command in ["start", "stop"] {
         let ok = format!("antiphon_commands_total{{command=\"{command}\",outcome=\"ok\"}}");
         assert_eq!(world.metric(&ok).await, 1.0);
         let took = format!("antiphon_command_duration_seconds_count{{command=\"{command}\"}}");
         assert_eq!(world.metric(&took).await, 1.0);
     }
-    assert_eq!(world.metric("antiphon_upstream_transcripts_total").await, 1.0);
+    assert_eq!(
+        world.metric("antiphon_upstream_transcripts_total").await,
+        1.0
+    );
     for series in ["open_latency", "start_response_latency", "final_latency"] {
         let count = format!("antiphon_upstream_{series}_seconds_count");
         assert_eq!(world.metric(&count).await, 2.0, "{series}");
     }
-    assert!(world.metric("antiphon_upstream_chunk_latency_seconds_count").await > 10.0);
+    assert!(
+        world
+            .metric("antiphon_upstream_chunk_latency_seconds_count")
+            .await
+            > 10.0
+    );
     let guid = call.call_sid().to_owned();
     call.hang_up().await.unwrap();
     world.until_state(&guid, "gone").await;

@@ -4,11 +4,15 @@ use rig::World;
 use sim::caller::twilio::{Side, TwilioCall};
 use sim::speech::Role;
 
-use crate::support::{Witness, close, closed, endings, heard, until_metric};
+use crate::support::{SHORT_GOODBYE, Witness, close, closed, endings, heard, until_metric};
 
 /// How often each kind of bad message was counted.
 async fn bad(world: &World, kind: &str) -> f64 {
-    world.metric(&format!("antiphon_twilio_bad_messages_total{{kind=\"{kind}\"}}")).await
+    world
+        .metric(&format!(
+            "antiphon_twilio_bad_messages_total{{kind=\"{kind}\"}}"
+        ))
+        .await
 }
 
 async fn send_all(call: &mut TwilioCall, texts: &[&str]) {
@@ -25,7 +29,15 @@ async fn each_kind_of_nonsense_is_counted_and_borne() {
     world.start(&call).await;
     world.say(&mut call, "customer-greeting").await;
     let deep = format!("{{\"event\":\"media\",\"media\":{}", "[".repeat(100_000));
-    let not_json = ["", "x", "{", "{\"event\":\"media\"", "\u{0}", "{\"event\":\"stop\"}x", &deep];
+    let not_json = [
+        "",
+        "x",
+        "{",
+        "{\"event\":\"media\"",
+        "\u{0}",
+        "{\"event\":\"stop\"}x",
+        &deep,
+    ];
     let misshapen = [
         "[]",
         "{}",
@@ -47,18 +59,28 @@ async fn each_kind_of_nonsense_is_counted_and_borne() {
     world.say(&mut call, "customer-goodbye").await;
     let counted = [bad(&world, "json").await, bad(&world, "shape").await];
     // `[` too deep to be looked into may be called either.
-    assert_eq!(counted[0] + counted[1], (not_json.len() + misshapen.len()) as f64, "{counted:?}");
+    assert_eq!(
+        counted[0] + counted[1],
+        (not_json.len() + misshapen.len()) as f64,
+        "{counted:?}"
+    );
     assert!(counted[0] >= 6.0 && counted[1] >= 9.0, "{counted:?}");
-    assert_eq!([bad(&world, "track").await, bad(&world, "binary").await], [1.0, 3.0]);
+    assert_eq!(
+        [bad(&world, "track").await, bad(&world, "binary").await],
+        [1.0, 3.0]
+    );
     world.stop(&call).await;
-    assert_eq!(heard(&world, &guid, Role::Customer), ["customer-greeting", "customer-goodbye"]);
+    assert_eq!(
+        heard(&world, &guid, Role::Customer),
+        ["customer-greeting", "customer-goodbye"]
+    );
     call.hang_up().await.unwrap();
     world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_of_nonsense_closes_the_socket_and_one_good_message_breaks_the_row() {
-    let world = World::with("[twilio]\nbad_messages_max = 10\n").await;
+    let world = World::with(&format!("{SHORT_GOODBYE}bad_messages_max = 10\n")).await;
     let witness = Witness::of(&world).await;
     let mut call = world.dial().await;
     let guid = call.call_sid().to_owned();
@@ -77,7 +99,10 @@ async fn a_row_of_nonsense_closes_the_socket_and_one_good_message_breaks_the_row
     let refused = ("refused".to_owned(), "client".to_owned());
     assert_eq!(endings(&world, &guid).await, [refused.clone(), refused]);
     assert_eq!(heard(&world, &guid, Role::Customer), ["customer-greeting"]);
-    assert_eq!([bad(&world, "json").await, bad(&world, "binary").await], [50.0, 5.0]);
+    assert_eq!(
+        [bad(&world, "json").await, bad(&world, "binary").await],
+        [50.0, 5.0]
+    );
     witness.is_unharmed(&world).await;
     until_metric(&world, "antiphon_twilio_sockets", |sockets| sockets == 0.0).await;
     world.end().await;
@@ -95,7 +120,12 @@ async fn a_flood_of_messages_without_sound_is_read_and_forgotten() {
         call.mark(&name).await.unwrap();
     }
     world.say(&mut call, "customer-greeting").await;
-    assert_eq!(world.metric("antiphon_twilio_messages_total{event=\"mark\"}").await, 5_000.0);
+    assert_eq!(
+        world
+            .metric("antiphon_twilio_messages_total{event=\"mark\"}")
+            .await,
+        5_000.0
+    );
     world.stop(&call).await;
     assert_eq!(heard(&world, &guid, Role::Customer), ["customer-greeting"]);
     call.hang_up().await.unwrap();
@@ -106,7 +136,9 @@ async fn a_flood_of_messages_without_sound_is_read_and_forgotten() {
 #[tokio::test(flavor = "multi_thread")]
 async fn times_that_cannot_be_neither_stop_nor_move_the_sound() {
     let world = World::new().await;
-    let mut call = world.dial_with(|options| options.sides = vec![Side::Inbound]).await;
+    let mut call = world
+        .dial_with(|options| options.sides = vec![Side::Inbound])
+        .await;
     let guid = call.call_sid().to_owned();
     world.start(&call).await;
     world.say(&mut call, "customer-greeting").await;
@@ -117,14 +149,22 @@ async fn times_that_cannot_be_neither_stop_nor_move_the_sound() {
         );
         call.send_text(text).await.unwrap();
         // A good frame after each, so that no two of them are taken for a new clock.
-        call.silence(std::time::Duration::from_millis(20)).await.unwrap();
+        call.silence(std::time::Duration::from_millis(20))
+            .await
+            .unwrap();
     }
     world.say(&mut call, "customer-goodbye").await;
     let shown = world.call(&guid).await;
     assert_eq!(crate::support::counters(&shown, "first")["skipped"], 0);
-    assert_eq!(world.metric("antiphon_twilio_clock_restarts_total").await, 0.0);
+    assert_eq!(
+        world.metric("antiphon_twilio_clock_restarts_total").await,
+        0.0
+    );
     world.stop(&call).await;
-    assert_eq!(heard(&world, &guid, Role::Customer), ["customer-greeting", "customer-goodbye"]);
+    assert_eq!(
+        heard(&world, &guid, Role::Customer),
+        ["customer-greeting", "customer-goodbye"]
+    );
     call.hang_up().await.unwrap();
     world.end().await;
 }

@@ -12,7 +12,9 @@ use crate::support::{
 
 /// A started call with the customer's track only.
 async fn customer(world: &World) -> TwilioCall {
-    let call = world.dial_with(|options| options.sides = vec![Side::Inbound]).await;
+    let call = world
+        .dial_with(|options| options.sides = vec![Side::Inbound])
+        .await;
     world.start(&call).await;
     call
 }
@@ -37,9 +39,19 @@ async fn a_track_that_begins_late_has_silence_before_it() {
     for time in (52..3_000).step_by(20) {
         frame(&mut call, Side::Inbound, time, &codes(time as usize, FRAME)).await;
     }
-    world.until_call(&guid, |call| counters(call, "second")["quiet"].as_u64() > Some(0)).await;
+    world
+        .until_call(&guid, |call| {
+            counters(call, "second")["quiet"].as_u64() > Some(0)
+        })
+        .await;
     for time in (3_000..3_200).step_by(20) {
-        frame(&mut call, Side::Outbound, time, &codes(time as usize, FRAME)).await;
+        frame(
+            &mut call,
+            Side::Outbound,
+            time,
+            &codes(time as usize, FRAME),
+        )
+        .await;
     }
     world.arrived(&call).await;
     world.stop(&call).await;
@@ -47,7 +59,10 @@ async fn a_track_that_begins_late_has_silence_before_it() {
     let (silence, speech) = late.split_at(2_948 * 8);
     assert!(silence.iter().all(|&sample| sample == 0));
     assert_same(speech, &decoded(&call.sent(Side::Outbound).tape));
-    assert_same(&sound(&world, &guid, Role::Customer), &decoded(&call.sent(Side::Inbound).tape));
+    assert_same(
+        &sound(&world, &guid, Role::Customer),
+        &decoded(&call.sent(Side::Inbound).tape),
+    );
     call.hang_up().await.unwrap();
     world.end().await;
 }
@@ -58,7 +73,9 @@ async fn timestamps_that_wobble_make_neither_gaps_nor_drift() {
     let mut call = customer(&world).await;
     let guid = call.call_sid().to_owned();
     // 0, 20, 41, 59, 80 and so on, for 20 s.
-    let times: Vec<u64> = (0..1_000).map(|n| 52 + n * 20 + [1, 1, 2, 0, 1][n as usize % 5]).collect();
+    let times: Vec<u64> = (0..1_000)
+        .map(|n| 52 + n * 20 + [1, 1, 2, 0, 1][n as usize % 5])
+        .collect();
     let said = send(&mut call, &times).await.concat();
     world.arrived(&call).await;
     let shown = world.call(&guid).await;
@@ -92,15 +109,24 @@ async fn a_jump_of_a_minute_is_no_minute_of_silence() {
         assert_eq!(counters(&shown, side)["filled"], 0);
     }
     world.stop(&call).await;
-    assert_same(&sound(&world, &guid, Role::Customer), &decoded(&call.sent(Side::Inbound).tape));
+    assert_same(
+        &sound(&world, &guid, Role::Customer),
+        &decoded(&call.sent(Side::Inbound).tape),
+    );
     let gaps = events_of(&world, &guid, "gap").await;
     let gap = gaps.iter().find(|gap| gap["role"] == "customer").unwrap();
     assert_eq!(gap["reason"], "discontinuity");
-    assert_eq!([&gap["fromMs"], &gap["toMs"]], [resumed_ms - 60_000, resumed_ms]);
+    assert_eq!(
+        [&gap["fromMs"], &gap["toMs"]],
+        [resumed_ms - 60_000, resumed_ms]
+    );
     // What is said after it stands where it was said.
     let told = events_of(&world, &guid, "transcript").await;
     let start_ms = told.last().unwrap()["startMs"].as_u64().unwrap();
-    assert!((resumed_ms..resumed_ms + 200).contains(&start_ms), "{start_ms} {resumed_ms}");
+    assert!(
+        (resumed_ms..resumed_ms + 200).contains(&start_ms),
+        "{start_ms} {resumed_ms}"
+    );
     call.hang_up().await.unwrap();
     world.end().await;
 }
@@ -117,7 +143,9 @@ async fn frames_that_were_overtaken_are_put_back_in_order() {
     assert_eq!(counters(&shown, "first")["late"], 0);
     assert_eq!(counters(&shown, "first")["filled"], 0);
     world.stop(&call).await;
-    let ordered = [0, 3, 1, 2, 4, 6, 5].map(|at: usize| said[at].clone()).concat();
+    let ordered = [0, 3, 1, 2, 4, 6, 5]
+        .map(|at: usize| said[at].clone())
+        .concat();
     assert_same(&sound(&world, &guid, Role::Customer), &ordered);
     call.hang_up().await.unwrap();
     world.end().await;
@@ -135,7 +163,9 @@ async fn a_frame_that_comes_twice_is_heard_once() {
     assert_eq!(counters(&shown, "first")["late"], 2 * FRAME);
     assert_eq!(counters(&shown, "first")["passed"], 6 * FRAME);
     world.stop(&call).await;
-    let once = [0, 1, 3, 6, 4, 7].map(|at: usize| said[at].clone()).concat();
+    let once = [0, 1, 3, 6, 4, 7]
+        .map(|at: usize| said[at].clone())
+        .concat();
     assert_same(&sound(&world, &guid, Role::Customer), &once);
     call.hang_up().await.unwrap();
     world.end().await;
@@ -153,8 +183,13 @@ async fn a_frame_that_comes_too_late_is_dropped_and_counted() {
     assert_eq!(counters(&shown, "first")["filled"], FRAME);
     world.stop(&call).await;
     let silence = vec![0; FRAME];
-    let parts = [&said[0], &silence, &said[1], &said[2], &said[3], &said[4], &said[6]];
-    assert_same(&sound(&world, &guid, Role::Customer), &parts.map(Clone::clone).concat());
+    let parts = [
+        &said[0], &silence, &said[1], &said[2], &said[3], &said[4], &said[6],
+    ];
+    assert_same(
+        &sound(&world, &guid, Role::Customer),
+        &parts.map(Clone::clone).concat(),
+    );
     let gaps = events_of(&world, &guid, "gap").await;
     assert_eq!(gaps.len(), 1);
     assert_eq!(gaps[0]["reason"], "lost");
@@ -173,7 +208,10 @@ async fn a_clock_that_begins_anew_goes_on_where_the_stream_is() {
     // A single time from long ago could be a straggler's; two of them are a new clock's.
     said.extend(send(&mut call, &[0, 20, 40, 60]).await.into_iter().skip(1));
     world.arrived(&call).await;
-    assert_eq!(world.metric("antiphon_twilio_clock_restarts_total").await, 1.0);
+    assert_eq!(
+        world.metric("antiphon_twilio_clock_restarts_total").await,
+        1.0
+    );
     world.stop(&call).await;
     assert_same(&sound(&world, &guid, Role::Customer), &said.concat());
     call.hang_up().await.unwrap();
@@ -192,9 +230,22 @@ async fn a_gap_is_blamed_on_what_caused_it() {
         let payload = codes(sequence, FRAME);
         let sequence = Some(sequence as u64);
         let side = Side::Inbound;
-        call.media(RawMedia { side, timestamp_ms, sequence, chunk: None, payload }).await.unwrap();
+        call.media(RawMedia {
+            side,
+            timestamp_ms,
+            sequence,
+            chunk: None,
+            payload,
+        })
+        .await
+        .unwrap();
     }
-    until_metric(&world, "antiphon_twilio_sequence_missing_total", |missing| missing == 6.0).await;
+    until_metric(
+        &world,
+        "antiphon_twilio_sequence_missing_total",
+        |missing| missing == 6.0,
+    )
+    .await;
     world.arrived(&call).await;
     assert_eq!(world.metric(&gap_seconds("lost")).await, 0.1);
     assert_eq!(world.metric(&gap_seconds("unsent")).await, 0.06);

@@ -22,7 +22,10 @@ async fn a_start_may_come_before_its_media() {
     assert!(started.is_ok(), "{}", started.complaint());
     world.say(&mut call, "customer-greeting").await;
     world.stop(&call).await;
-    assert_same(&sound(&world, &guid, Role::Customer), &decoded(&call.sent(Side::Inbound).tape));
+    assert_same(
+        &sound(&world, &guid, Role::Customer),
+        &decoded(&call.sent(Side::Inbound).tape),
+    );
     assert_eq!(heard(&world, &guid, Role::Customer), ["customer-greeting"]);
     call.hang_up().await.unwrap();
     world.end().await;
@@ -79,7 +82,10 @@ async fn each_start_hears_its_own_window_and_no_sample_more() {
     let mut call = world.dial().await;
     let guid = call.call_sid().to_owned();
     world.until_state(&guid, "idle").await;
-    let (open, shut) = (["customer-greeting", "agent-greeting"], ["customer-card", "agent-read-back"]);
+    let (open, shut) = (
+        ["customer-greeting", "agent-greeting"],
+        ["customer-card", "agent-read-back"],
+    );
     let mut windows = Vec::new();
     for _ in 0..4 {
         let from = call.sent(Side::Inbound).samples as usize;
@@ -93,9 +99,10 @@ async fn each_start_hears_its_own_window_and_no_sample_more() {
             world.say(&mut call, id).await;
         }
     }
-    for (side, role, id) in
-        [(Side::Inbound, Role::Customer, open[0]), (Side::Outbound, Role::Agent, open[1])]
-    {
+    for (side, role, id) in [
+        (Side::Inbound, Role::Customer, open[0]),
+        (Side::Outbound, Role::Agent, open[1]),
+    ] {
         let tape = decoded(&call.sent(side).tape);
         let streams = streams(&world, &guid, role);
         assert_eq!(streams.len(), windows.len());
@@ -116,9 +123,8 @@ async fn a_stop_amid_a_burst_cuts_it_at_one_sample() {
     world.start(&call).await;
     let long = phrase("customer-greeting").samples.repeat(15);
     let stop = async {
-        let some = |call: &serde_json::Value| {
-            counters(call, "second")["received"].as_u64() > Some(16_000)
-        };
+        let some =
+            |call: &serde_json::Value| counters(call, "second")["received"].as_u64() > Some(16_000);
         world.until_call(&guid, some).await;
         world.try_stop(&guid).await
     };
@@ -128,16 +134,21 @@ async fn a_stop_amid_a_burst_cuts_it_at_one_sample() {
     world.arrived(&call).await;
     let shown = world.call(&guid).await;
     let mut resumed_at = [0; 2];
-    for (at, (side, name, role)) in
-        [(Side::Inbound, "first", Role::Customer), (Side::Outbound, "second", Role::Agent)]
-            .into_iter()
-            .enumerate()
+    for (at, (side, name, role)) in [
+        (Side::Inbound, "first", Role::Customer),
+        (Side::Outbound, "second", Role::Agent),
+    ]
+    .into_iter()
+    .enumerate()
     {
         let tape = decoded(&call.sent(side).tape);
         let passed = counters(&shown, name)["passed"].as_u64().unwrap() as usize;
         let gated = counters(&shown, name)["gated"].as_u64().unwrap() as usize;
         assert_eq!(passed + gated, tape.len());
-        assert_eq!(stopped.confirmed_bytes(role.as_str()), Some(passed as u64 * 2));
+        assert_eq!(
+            stopped.confirmed_bytes(role.as_str()),
+            Some(passed as u64 * 2)
+        );
         assert_same(&sound(&world, &guid, role), &tape[..passed]);
         assert_eq!(streams(&world, &guid, role)[0].late_bytes, 0);
         resumed_at[at] = tape.len();
@@ -148,7 +159,10 @@ async fn a_stop_amid_a_burst_cuts_it_at_one_sample() {
     world.say(&mut call, "customer-goodbye").await;
     world.stop(&call).await;
     let again = &streams(&world, &guid, Role::Customer)[1];
-    assert_same(&again.samples, &decoded(&call.sent(Side::Inbound).tape)[resumed_at[0]..]);
+    assert_same(
+        &again.samples,
+        &decoded(&call.sent(Side::Inbound).tape)[resumed_at[0]..],
+    );
     assert_eq!(again.heard(), ["customer-goodbye"]);
     call.hang_up().await.unwrap();
     world.end().await;
@@ -164,10 +178,10 @@ async fn a_stop_sends_what_waits_and_nothing_that_comes_after() {
     // Most of it waits for the pace when the stop comes.
     world.say(&mut call, "customer-greeting").await;
     let heard_until = call.sent(Side::Inbound).samples as usize;
-    let (stopped, said) = join(world.try_stop(&guid), call.say(
-        Side::Inbound,
-        &phrase("customer-card").samples,
-    ))
+    let (stopped, said) = join(
+        world.try_stop(&guid),
+        call.say(Side::Inbound, &phrase("customer-card").samples),
+    )
     .await;
     said.unwrap();
     assert!(stopped.is_ok(), "{}", stopped.complaint());
@@ -176,7 +190,9 @@ async fn a_stop_sends_what_waits_and_nothing_that_comes_after() {
     let sound = sound(&world, &guid, Role::Customer);
     // Commands and media race; whatever the order, all that came before the stop was sent.
     assert!(sound.len() >= heard_until && tape.starts_with(&sound));
-    let passed = counters(&world.call(&guid).await, "first")["passed"].as_u64().unwrap();
+    let passed = counters(&world.call(&guid).await, "first")["passed"]
+        .as_u64()
+        .unwrap();
     assert_eq!(sound.len() as u64, passed);
     call.hang_up().await.unwrap();
     world.end().await;

@@ -6,11 +6,13 @@ use sim::caller::twilio::{DialError, Greeting, Options, Signature, TwilioCall};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Witness, close, closed, until_metric};
+use crate::support::{SHORT_GOODBYE, Witness, close, closed, until_metric};
 
 /// A connection to the gateway.
 async fn connect(world: &World) -> TcpStream {
-    TcpStream::connect(world.base.strip_prefix("http://").unwrap()).await.unwrap()
+    TcpStream::connect(world.base.strip_prefix("http://").unwrap())
+        .await
+        .unwrap()
 }
 
 /// All that the gateway says until it closes.
@@ -32,7 +34,9 @@ pub(crate) async fn speak(world: &World, bytes: &[u8]) -> String {
 /// An upgrade that Twilio could have sent, without its last empty line.
 async fn upgrade(world: &World) -> String {
     let url = world.api.twilio_url().await.unwrap();
-    let path = url.strip_prefix(&rig::PUBLIC_URL.replace("https", "wss")).unwrap();
+    let path = url
+        .strip_prefix(&rig::PUBLIC_URL.replace("https", "wss"))
+        .unwrap();
     let (name, value) = &Signature::AuthToken(AUTH_TOKEN.to_owned()).headers(&url)[0];
     format!(
         "GET {path} HTTP/1.1\r\nhost: gateway.example.com\r\nconnection: Upgrade\r\n\
@@ -55,7 +59,10 @@ async fn headers_that_are_too_large_or_too_many_are_told_so() {
     }
     let endless = format!("{upgrade}x-endless: {}", "x".repeat(1 << 20));
     let answer = speak(&world, endless.as_bytes()).await;
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 431 "),
+        "{answer}"
+    );
     witness.is_unharmed(&world).await;
     until_metric(&world, "antiphon_http_connections", |open| open <= 5.0).await;
     world.end().await;
@@ -72,7 +79,10 @@ async fn what_is_not_http_is_answered_or_dropped_at_once() {
     ];
     for bytes in garbage {
         let answer = speak(&world, bytes).await;
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 400 "),
+            "{answer}"
+        );
     }
     world.end().await;
 }
@@ -104,7 +114,7 @@ async fn upgrades_that_never_come_to_their_end_are_given_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sockets_that_never_say_a_word_are_closed() {
-    let world = World::with("[twilio]\nstart_timeout = \"500ms\"\n").await;
+    let world = World::with(&format!("{SHORT_GOODBYE}start_timeout = \"500ms\"\n")).await;
     let witness = Witness::of(&world).await;
     let mut options = world.options().await;
     options.greeting = Greeting::None;
@@ -128,14 +138,20 @@ async fn a_socket_too_many_is_sent_away_until_there_is_room() {
     let Err(DialError::Refused(refusal)) = TwilioCall::dial(world.options().await).await else {
         panic!("there is no room for a third");
     };
-    assert_eq!((refusal.status, refusal.header("retry-after")), (503, Some("7")));
+    assert_eq!(
+        (refusal.status, refusal.header("retry-after")),
+        (503, Some("7"))
+    );
     let full = "antiphon_twilio_upgrades_total{result=\"full\"}";
     assert_eq!(world.metric(full).await, 1.0);
     second.hang_up().await.unwrap();
     let options = world.options().await;
     let room = async {
         loop {
-            let again = Options { greeting: Greeting::None, ..options.clone() };
+            let again = Options {
+                greeting: Greeting::None,
+                ..options.clone()
+            };
             if let Ok(call) = TwilioCall::dial(again).await {
                 break call;
             }
@@ -154,7 +170,10 @@ async fn a_connection_too_many_is_sent_away_and_those_inside_stay() {
     let mut crowd = join_all((0..60).map(|_| connect(&world))).await;
     // The last of them came when there was no room any more.
     let answer = rest(crowd.pop().unwrap()).await;
-    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("Retry-After: 5"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 503 ") && answer.contains("Retry-After: 5"),
+        "{answer}"
+    );
     let refused = "antiphon_http_connections_refused_total{cause=\"limit\"}";
     until_metric(&world, refused, |refused| refused >= 20.0).await;
     drop(crowd);

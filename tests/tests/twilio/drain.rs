@@ -24,9 +24,16 @@ async fn a_draining_gateway_takes_no_new_calls_and_lets_those_that_run_end() {
         }
     };
     let refusal = rig::eventually("new sockets to be refused", refused).await;
-    assert_eq!((refusal.status, refusal.header("retry-after")), (503, Some("5")));
+    assert_eq!(
+        (refusal.status, refusal.header("retry-after")),
+        (503, Some("5"))
+    );
     assert!(refusal.body.contains("503-01"), "{}", refusal.body);
-    let url = world.api.get("/mg-autotranscribe/v1/twilio-media-stream-url").await.unwrap();
+    let url = world
+        .api
+        .get("/mg-autotranscribe/v1/twilio-media-stream-url")
+        .await
+        .unwrap();
     assert_eq!((url.status, url.code()), (503, Some("503-01")));
     assert_eq!(world.api.get("/health/ready").await.unwrap().status, 503);
     assert_eq!(world.api.get("/health/live").await.unwrap().status, 200);
@@ -38,7 +45,10 @@ async fn a_draining_gateway_takes_no_new_calls_and_lets_those_that_run_end() {
     world.stop(&call).await;
     call.hang_up().await.unwrap();
     world.ended().await;
-    assert_eq!(heard(&world, &guid, Role::Customer), ["customer-greeting", "customer-goodbye"]);
+    assert_eq!(
+        heard(&world, &guid, Role::Customer),
+        ["customer-greeting", "customer-goodbye"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,7 +57,9 @@ async fn a_straggler_is_finished_and_closed_as_it_should_be() {
     let mut call = world.dial().await;
     let guid = call.call_sid().to_owned();
     world.start(&call).await;
-    call.say(Side::Inbound, &phrase("customer-greeting").samples).await.unwrap();
+    call.say(Side::Inbound, &phrase("customer-greeting").samples)
+        .await
+        .unwrap();
     world.arrived(&call).await;
     let mut events = world.api.call_events(&guid, None).await.unwrap();
     world.shutdown.drain();
@@ -68,7 +80,10 @@ async fn a_straggler_is_finished_and_closed_as_it_should_be() {
     }
     let legs = told.iter().filter(|event| event["type"] == "legEnded");
     let shutdown = ("shutdown".to_owned(), "gateway".to_owned());
-    assert_eq!(legs.map(ending).collect::<Vec<_>>(), [shutdown.clone(), shutdown]);
+    assert_eq!(
+        legs.map(ending).collect::<Vec<_>>(),
+        [shutdown.clone(), shutdown]
+    );
     assert!(told.iter().any(|event| event["type"] == "transcript"));
 }
 

@@ -7,7 +7,7 @@ use sim::caller::twilio::{Side, TwilioCall};
 use sim::speech::Role;
 
 use crate::support::{
-    close, closed, ending, endings, events_of, heard, until_metric,
+    SHORT_GOODBYE, close, closed, ending, endings, events_of, heard, until_metric,
 };
 
 /// A call that is transcribed and has said one phrase.
@@ -51,7 +51,7 @@ async fn a_call_that_hangs_up_is_nobodys_fault() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_socket_that_is_not_closed_after_stop_is_closed_by_us() {
-    let world = World::with("[twilio]\nclose_timeout = \"50ms\"\n").await;
+    let world = World::with(SHORT_GOODBYE).await;
     let (mut call, guid) = speaking(&world).await;
     call.stop().await.unwrap();
     assert_eq!(closed(&mut call).await, close(1000, "stopped"));
@@ -89,11 +89,13 @@ async fn a_connection_that_ends_without_a_close_is_lost() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_half_open_connection_is_noticed_by_its_silence() {
-    let timeouts = "[twilio]\nmedia_timeout = \"1s\"\nsocket_timeout = \"1s\"\nclose_timeout = \"50ms\"\n";
-    let world = World::with(timeouts).await;
+    let timeouts = "media_timeout = \"1s\"\nsocket_timeout = \"1s\"\n";
+    let world = World::with(&format!("{SHORT_GOODBYE}{timeouts}")).await;
     let (mut call, guid) = speaking(&world).await;
     // The network goes dark in the middle of a message.
-    call.send_raw(&[0x81, 0xFE, 0x01, 0x00, 0, 0, 0, 0, b'{']).await.unwrap();
+    call.send_raw(&[0x81, 0xFE, 0x01, 0x00, 0, 0, 0, 0, b'{'])
+        .await
+        .unwrap();
     let silent = call.go_silent();
     assert_ended(&world, &guid, "media_timeout", "client").await;
     let idle = "antiphon_twilio_sockets_ended_total{reason=\"idle\"}";
@@ -105,8 +107,8 @@ async fn a_half_open_connection_is_noticed_by_its_silence() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_socket_is_told_that_it_is() {
-    let timeouts = "[twilio]\nmedia_timeout = \"1s\"\nsocket_timeout = \"1s\"\n";
-    let world = World::with(timeouts).await;
+    let timeouts = "media_timeout = \"1s\"\nsocket_timeout = \"1s\"\n";
+    let world = World::with(&format!("{SHORT_GOODBYE}{timeouts}")).await;
     let (mut call, guid) = speaking(&world).await;
     assert_eq!(closed(&mut call).await, close(1001, "idle"));
     assert_ended(&world, &guid, "media_timeout", "client").await;
@@ -121,7 +123,9 @@ async fn a_socket_that_sounds_again_is_a_call_again() {
     call.silence(Duration::from_millis(100)).await.unwrap();
     world.until_state(&guid, "idle").await;
     world.start(&call).await;
-    call.say(Side::Outbound, &phrase("agent-greeting").samples).await.unwrap();
+    call.say(Side::Outbound, &phrase("agent-greeting").samples)
+        .await
+        .unwrap();
     call.hang_up().await.unwrap();
     world.until_state(&guid, "gone").await;
     assert_eq!(heard(&world, &guid, Role::Customer), ["customer-greeting"]);
@@ -137,7 +141,9 @@ async fn the_last_words_before_the_end_are_heard() {
     let guid = call.call_sid().to_owned();
     world.start(&call).await;
     let (customer, agent) = (phrase("customer-goodbye"), phrase("agent-goodbye"));
-    call.converse(&customer.samples, &agent.samples).await.unwrap();
+    call.converse(&customer.samples, &agent.samples)
+        .await
+        .unwrap();
     call.hang_up().await.unwrap();
     world.until_state(&guid, "gone").await;
     assert_eq!(heard(&world, &guid, Role::Customer), ["customer-goodbye"]);

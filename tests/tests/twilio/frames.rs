@@ -6,8 +6,8 @@ use sim::caller::twilio::Side;
 use sim::speech::Role;
 
 use crate::support::{
-    FRAME, Witness, assert_same, close, closed, codes, counters, decoded, endings, frame, heard,
-    sound, until_metric,
+    FRAME, SHORT_GOODBYE, Witness, assert_same, close, closed, codes, counters, decoded, endings,
+    frame, heard, sound, until_metric,
 };
 
 const FIN: u8 = 0x80;
@@ -20,7 +20,12 @@ fn masked(head: u8, payload: &[u8]) -> Vec<u8> {
     const KEY: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
     let mut bytes = header(head, payload.len() as u64);
     bytes.extend(KEY);
-    bytes.extend(payload.iter().zip(KEY.iter().cycle()).map(|(byte, key)| byte ^ key));
+    bytes.extend(
+        payload
+            .iter()
+            .zip(KEY.iter().cycle())
+            .map(|(byte, key)| byte ^ key),
+    );
     bytes
 }
 
@@ -44,7 +49,9 @@ fn header(head: u8, length: u64) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_in_pieces_with_a_ping_between_is_one_message() {
     let world = World::new().await;
-    let mut call = world.dial_with(|options| options.sides = vec![Side::Inbound]).await;
+    let mut call = world
+        .dial_with(|options| options.sides = vec![Side::Inbound])
+        .await;
     let guid = call.call_sid().to_owned();
     world.start(&call).await;
     frame(&mut call, Side::Inbound, 52, &codes(1, FRAME)).await;
@@ -66,7 +73,11 @@ async fn a_message_in_pieces_with_a_ping_between_is_one_message() {
     let both = |call: &Value| counters(call, "first")["passed"] == FRAME + 7;
     world.until_call(&guid, both).await;
     world.stop(&call).await;
-    let said = [codes(1, FRAME), vec![0x80, 0x80, 0x80, 0xFF, 0xFF, 0xFF, 0xFF]].concat();
+    let said = [
+        codes(1, FRAME),
+        vec![0x80, 0x80, 0x80, 0xFF, 0xFF, 0xFF, 0xFF],
+    ]
+    .concat();
     assert_same(&sound(&world, &guid, Role::Customer), &decoded(&said));
     call.hang_up().await.unwrap();
     world.end().await;
@@ -74,7 +85,7 @@ async fn a_message_in_pieces_with_a_ping_between_is_one_message() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frame_against_the_protocol_ends_its_call_and_no_other() {
-    let world = World::new().await;
+    let world = World::with(SHORT_GOODBYE).await;
     let witness = Witness::of(&world).await;
     let unmasked = [&[FIN | TEXT, 2][..], b"{}"].concat();
     let cases = [
@@ -84,8 +95,14 @@ async fn a_frame_against_the_protocol_ends_its_call_and_no_other() {
         ("a reserved control opcode", masked(FIN | 0xB, b"")),
         ("a ping in pieces", masked(PING, b"")),
         ("a ping too long", masked(FIN | PING, &[0; 126])),
-        ("a continuation of nothing", masked(FIN | CONTINUATION, b"{}")),
-        ("a message within a message", [masked(TEXT, b"{"), masked(TEXT, b"{")].concat()),
+        (
+            "a continuation of nothing",
+            masked(FIN | CONTINUATION, b"{}"),
+        ),
+        (
+            "a message within a message",
+            [masked(TEXT, b"{"), masked(TEXT, b"{")].concat(),
+        ),
     ];
     let count = cases.len();
     for (what, bytes) in cases {
@@ -96,7 +113,11 @@ async fn a_frame_against_the_protocol_ends_its_call_and_no_other() {
         assert_eq!(closed(&mut call).await, close(1002, "protocol"), "{what}");
         world.until_state(&guid, "gone").await;
         let refused = ("refused".to_owned(), "client".to_owned());
-        assert_eq!(endings(&world, &guid).await, [refused.clone(), refused], "{what}");
+        assert_eq!(
+            endings(&world, &guid).await,
+            [refused.clone(), refused],
+            "{what}"
+        );
     }
     witness.is_unharmed(&world).await;
     let ended = "antiphon_twilio_sockets_ended_total{reason=\"protocol\"}";
@@ -106,7 +127,7 @@ async fn a_frame_against_the_protocol_ends_its_call_and_no_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_that_is_not_utf_8_ends_its_call_and_no_other() {
-    let world = World::new().await;
+    let world = World::with(SHORT_GOODBYE).await;
     let witness = Witness::of(&world).await;
     let (whole, cut): (&[u8], &[u8]) = (b"{\"event\":\"\xFF\"}", b"{\"event\":\"\xE2\x82");
     for bytes in [masked(FIN | TEXT, whole), masked(FIN | TEXT, cut)] {
@@ -122,7 +143,7 @@ async fn a_text_that_is_not_utf_8_ends_its_call_and_no_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_only_says_it_is_too_large_is_not_waited_for() {
-    let world = World::with("[twilio]\nmessage_bytes_max = \"4KiB\"\n").await;
+    let world = World::with(&format!("{SHORT_GOODBYE}message_bytes_max = \"4KiB\"\n")).await;
     let witness = Witness::of(&world).await;
     let pieces = (0..9).map(|at| masked(if at == 0 { TEXT } else { CONTINUATION }, &[b' '; 500]));
     let cases = [
@@ -137,7 +158,12 @@ async fn a_message_that_only_says_it_is_too_large_is_not_waited_for() {
         call.send_raw(&bytes).await.unwrap();
         // The key of the first three is still missing.
         let _sent = call.send_raw(&[0; 4]).await;
-        assert_eq!(closed(&mut call).await, close(1009, "too_large"), "{} bytes", bytes.len());
+        assert_eq!(
+            closed(&mut call).await,
+            close(1009, "too_large"),
+            "{} bytes",
+            bytes.len()
+        );
         world.until_state(call.call_sid(), "gone").await;
     }
     witness.is_unharmed(&world).await;
@@ -150,14 +176,22 @@ async fn a_message_that_only_says_it_is_too_large_is_not_waited_for() {
 async fn a_flood_of_pings_whose_answers_nobody_reads_does_not_stop_the_sound() {
     let world = World::new().await;
     let witness = Witness::of(&world).await;
-    let mut call = world.dial_with(|options| options.sides = vec![Side::Inbound]).await;
+    let mut call = world
+        .dial_with(|options| options.sides = vec![Side::Inbound])
+        .await;
     let guid = call.call_sid().to_owned();
     world.start(&call).await;
     let hundred = masked(FIN | PING, &[b'p'; 125]).repeat(100);
     let flood = async {
         for n in 0..600 {
             call.send_raw(&hundred).await.unwrap();
-            frame(&mut call, Side::Inbound, 52 + n * 20, &codes(n as usize, FRAME)).await;
+            frame(
+                &mut call,
+                Side::Inbound,
+                52 + n * 20,
+                &codes(n as usize, FRAME),
+            )
+            .await;
         }
     };
     eventually("the gateway to read on", flood).await;
@@ -174,7 +208,7 @@ async fn a_flood_of_pings_whose_answers_nobody_reads_does_not_stop_the_sound() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_heard_before_a_broken_frame_is_not_lost_with_it() {
-    let world = World::new().await;
+    let world = World::with(SHORT_GOODBYE).await;
     let mut call = world.dial().await;
     let guid = call.call_sid().to_owned();
     world.start(&call).await;

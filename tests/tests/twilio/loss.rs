@@ -47,7 +47,9 @@ fn expected(sound: &[i16]) -> Vec<(String, u64)> {
     let mut ear = Hearing::new(Arc::new(lexicon));
     let heard = ear.hear(sound).into_iter().chain(ear.finish());
     let lead = LEAD.as_millis() as u64;
-    heard.map(|heard| (heard.phrase.unwrap().id.to_string(), heard.start_ms + lead)).collect()
+    heard
+        .map(|heard| (heard.phrase.unwrap().id.to_string(), heard.start_ms + lead))
+        .collect()
 }
 
 /// Fails unless each phrase was told within one chunk of where it was said.
@@ -62,7 +64,10 @@ async fn assert_in_place(world: &World, guid: &str) {
             let text = told["alternatives"][0]["text"].as_str().unwrap();
             assert_eq!(text, phrase(&id).redacted());
             let told_ms = told["startMs"].as_u64().unwrap();
-            assert!(told_ms.abs_diff(said_ms) <= CHUNK_MS, "{id}: {told_ms} for {said_ms}");
+            assert!(
+                told_ms.abs_diff(said_ms) <= CHUNK_MS,
+                "{id}: {told_ms} for {said_ms}"
+            );
         }
     }
 }
@@ -91,7 +96,11 @@ async fn silence_takes_the_place_of_exactly_what_was_lost() {
     let world = World::new().await;
     let mut call = begun(&world).await;
     let guid = call.call_sid().to_owned();
-    let lossy = Conditions { loss: 0.05, jitter_ms: 40, ..Conditions::PERFECT };
+    let lossy = Conditions {
+        loss: 0.05,
+        jitter_ms: 40,
+        ..Conditions::PERFECT
+    };
     let mut network = Network::new(7, lossy);
     call.play(&CALL, &mut network, || {}).await.unwrap();
     call.silence(Duration::from_millis(200)).await.unwrap();
@@ -99,7 +108,10 @@ async fn silence_takes_the_place_of_exactly_what_was_lost() {
     let shown = world.call(&guid).await;
     world.stop(&call).await;
     let mut dropped_of_both = 0;
-    let sides = [("first", Side::Inbound, Role::Customer), ("second", Side::Outbound, Role::Agent)];
+    let sides = [
+        ("first", Side::Inbound, Role::Customer),
+        ("second", Side::Outbound, Role::Agent),
+    ];
     for (name, side, role) in sides {
         let dropped = duration(&call) - call.sent(side).samples;
         dropped_of_both += dropped;
@@ -119,7 +131,10 @@ async fn silence_takes_the_place_of_exactly_what_was_lost() {
         "antiphon_upstream_gap_seconds_total{reason=\"lost\"}",
     ] {
         let counted = world.metric(series).await;
-        assert!((counted - dropped_s).abs() < 1e-6, "{series} {counted} {dropped_s}");
+        assert!(
+            (counted - dropped_s).abs() < 1e-6,
+            "{series} {counted} {dropped_s}"
+        );
     }
     assert_in_place(&world, &guid).await;
     call.hang_up().await.unwrap();
@@ -137,13 +152,22 @@ fn assert_each_frame_is_itself_or_silence(heard: &[i16], side: Side, dropped: u6
     for (at, heard) in heard[lead..].chunks(FRAME).enumerate() {
         let from = (at * FRAME).min(recorded.len());
         let said = &recorded[from..recorded.len().min(from + FRAME)];
-        let said: Vec<i16> = said.iter().map(|&s| ulaw::decode(ulaw::encode(s))).collect();
+        let said: Vec<i16> = said
+            .iter()
+            .map(|&s| ulaw::decode(ulaw::encode(s)))
+            .collect();
         if !heard.starts_with(&said) {
-            assert!(heard.iter().all(|&sample| sample == 0), "{side:?}: frame {at} is another");
+            assert!(
+                heard.iter().all(|&sample| sample == 0),
+                "{side:?}: frame {at} is another"
+            );
             silenced += FRAME as u64;
         }
     }
-    assert!(silenced > 0 && silenced <= dropped, "{side:?}: {silenced} of {dropped}");
+    assert!(
+        silenced > 0 && silenced <= dropped,
+        "{side:?}: {silenced} of {dropped}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,7 +175,12 @@ async fn phrases_stay_in_place_when_frames_are_lost_late_doubled_and_overtaken()
     let world = World::new().await;
     let mut call = begun(&world).await;
     let guid = call.call_sid().to_owned();
-    let rough = Conditions { loss: 0.03, jitter_ms: 20, reorder: 0.05, ..Conditions::PERFECT };
+    let rough = Conditions {
+        loss: 0.03,
+        jitter_ms: 20,
+        reorder: 0.05,
+        ..Conditions::PERFECT
+    };
     let mut network = Network::new(11, rough);
     let lead_ms = LEAD.as_millis() as u64;
     for (nth, (_, (side, at))) in network.deliver(frames()).into_iter().enumerate() {
@@ -162,21 +191,35 @@ async fn phrases_stay_in_place_when_frames_are_lost_late_doubled_and_overtaken()
         let mut payload = ulaw::encode_all(&voice[at..voice.len().min(at + FRAME)]);
         payload.resize(FRAME, ulaw::SILENCE);
         let timestamp_ms = 52 + lead_ms + at as u64 / 8;
-        let raw = RawMedia { side, timestamp_ms, sequence: None, chunk: None, payload };
+        let raw = RawMedia {
+            side,
+            timestamp_ms,
+            sequence: None,
+            chunk: None,
+            payload,
+        };
         if nth % 40 == 0 {
             call.media(raw.clone()).await.unwrap();
         }
         call.media(raw).await.unwrap();
     }
-    call.skip(Duration::from_millis(CALL.samples().next_multiple_of(FRAME) as u64 / 8));
+    call.skip(Duration::from_millis(
+        CALL.samples().next_multiple_of(FRAME) as u64 / 8,
+    ));
     call.silence(Duration::from_millis(200)).await.unwrap();
     world.arrived(&call).await;
     let shown = world.call(&guid).await;
     world.stop(&call).await;
     for (name, role) in [("first", Role::Customer), ("second", Role::Agent)] {
         let counted = |key: &str| counters(&shown, name)[key].as_u64().unwrap();
-        assert_eq!(counted("received") + counted("filled") - counted("late"), duration(&call));
-        assert!(counted("reorderedFrames") > 20 && counted("late") > 0, "{shown}");
+        assert_eq!(
+            counted("received") + counted("filled") - counted("late"),
+            duration(&call)
+        );
+        assert!(
+            counted("reorderedFrames") > 20 && counted("late") > 0,
+            "{shown}"
+        );
         assert_eq!(sound(&world, &guid, role).len() as u64, duration(&call));
     }
     assert_in_place(&world, &guid).await;
@@ -191,8 +234,14 @@ async fn frames_that_come_in_heaps_are_heard_as_they_were_said() {
     let guid = call.call_sid().to_owned();
     world.start(&call).await;
     call.silence(LEAD).await.unwrap();
-    let heaps = Conditions { jitter_ms: 60, burst_ms: 500, ..Conditions::PERFECT };
-    call.play(&CALL, &mut Network::new(3, heaps), || {}).await.unwrap();
+    let heaps = Conditions {
+        jitter_ms: 60,
+        burst_ms: 500,
+        ..Conditions::PERFECT
+    };
+    call.play(&CALL, &mut Network::new(3, heaps), || {})
+        .await
+        .unwrap();
     world.arrived(&call).await;
     let shown = world.call(&guid).await;
     world.stop(&call).await;

@@ -11,23 +11,38 @@ use sim::speech::Role;
 use crate::support::{digest, streams, until_metric};
 
 /// Other words in each call, so that none can pass for another.
-const CUSTOMER: [&str; 4] =
-    ["customer-greeting", "customer-account", "customer-pay", "customer-receipt"];
-const AGENT: [&str; 5] =
-    ["agent-greeting", "agent-sorry", "agent-balance", "agent-paid", "agent-goodbye"];
+const CUSTOMER: [&str; 4] = [
+    "customer-greeting",
+    "customer-account",
+    "customer-pay",
+    "customer-receipt",
+];
+const AGENT: [&str; 5] = [
+    "agent-greeting",
+    "agent-sorry",
+    "agent-balance",
+    "agent-paid",
+    "agent-goodbye",
+];
 
 const CALLS: usize = 20;
 
 /// One call from its first frame to its last; sees that each leg was heard byte for byte.
 async fn converse(world: &World, nth: usize) {
-    let mut call = world.dial_with(|options| options.first_timestamp_ms = nth as u64 * 7).await;
+    let mut call = world
+        .dial_with(|options| options.first_timestamp_ms = nth as u64 * 7)
+        .await;
     let guid = call.call_sid().to_owned();
     world.start(&call).await;
     for turn in nth..nth + 3 {
         let customer = phrase(CUSTOMER[turn % CUSTOMER.len()]);
         let agent = phrase(AGENT[turn % AGENT.len()]);
-        call.converse(&customer.samples, &agent.samples).await.unwrap();
-        call.silence(Duration::from_millis(nth as u64 * 20)).await.unwrap();
+        call.converse(&customer.samples, &agent.samples)
+            .await
+            .unwrap();
+        call.silence(Duration::from_millis(nth as u64 * 20))
+            .await
+            .unwrap();
     }
     let said = Side::BOTH.map(|side| digest(&call.sent(side).tape));
     let samples = call.sent(Side::Inbound).samples;
@@ -39,7 +54,9 @@ async fn converse(world: &World, nth: usize) {
         assert_eq!(streams[0].audio_bytes, samples * 2);
         assert_eq!(streams[0].final_code, Some(1000));
         let closed = |all: &[sim::service::autotranscribe::record::Recorded]| {
-            let its = all.iter().find(|stream| stream.stream_id == streams[0].stream_id);
+            let its = all
+                .iter()
+                .find(|stream| stream.stream_id == streams[0].stream_id);
             its.is_some_and(|stream| stream.is_closed())
         };
         world.until_heard(closed).await;
@@ -50,7 +67,10 @@ async fn converse(world: &World, nth: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_byte_of_each_leg_of_many_calls_is_heard() {
-    let service = Config { lexicon: None, ..service_config() };
+    let service = Config {
+        lexicon: None,
+        ..service_config()
+    };
     let world = World::with_service(service, "").await;
     join_all((0..CALLS).map(|nth| converse(&world, nth))).await;
     for nothing in [
@@ -66,7 +86,10 @@ async fn each_byte_of_each_leg_of_many_calls_is_heard() {
     ] {
         assert_eq!(world.metric(nothing).await, 0.0, "{nothing}");
     }
-    assert_eq!(world.metric("antiphon_twilio_legs_opened_total").await, 2.0 * CALLS as f64);
+    assert_eq!(
+        world.metric("antiphon_twilio_legs_opened_total").await,
+        2.0 * CALLS as f64
+    );
     until_metric(&world, "antiphon_twilio_sockets", |sockets| sockets == 0.0).await;
     world.end().await;
 }

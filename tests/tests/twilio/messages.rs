@@ -9,25 +9,39 @@ use sim::caller::twilio::{Counters, Side};
 use sim::speech::Role;
 
 use crate::support::{
-    Witness, assert_same, close, closed, codes, counters, decoded, endings, events, frame, heard,
-    sound, until_metric,
+    SHORT_GOODBYE, Witness, assert_same, close, closed, codes, counters, decoded, endings, events,
+    frame, heard, sound, until_metric,
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payload_may_have_any_length() {
     let world = World::new().await;
-    let mut call = world.dial_with(|options| options.sides = vec![Side::Inbound]).await;
+    let mut call = world
+        .dial_with(|options| options.sides = vec![Side::Inbound])
+        .await;
     let guid = call.call_sid().to_owned();
     world.start(&call).await;
     let mut position = 0;
     for length in [1, 80, 320, 8_000, 7, 160, 1, 1, 24_000, 161, 80] {
-        frame(&mut call, Side::Inbound, 52 + position as u64 / 8, &codes(length, length)).await;
+        frame(
+            &mut call,
+            Side::Inbound,
+            52 + position as u64 / 8,
+            &codes(length, length),
+        )
+        .await;
         position += length;
     }
     world.arrived(&call).await;
-    assert_eq!(counters(&world.call(&guid).await, "first")["passed"], position);
+    assert_eq!(
+        counters(&world.call(&guid).await, "first")["passed"],
+        position
+    );
     world.stop(&call).await;
-    assert_same(&sound(&world, &guid, Role::Customer), &decoded(&call.sent(Side::Inbound).tape));
+    assert_same(
+        &sound(&world, &guid, Role::Customer),
+        &decoded(&call.sent(Side::Inbound).tape),
+    );
     call.hang_up().await.unwrap();
     world.end().await;
 }
@@ -35,7 +49,9 @@ async fn a_payload_may_have_any_length() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_code_is_heard_as_its_sample() {
     let world = World::new().await;
-    let mut call = world.dial_with(|options| options.sides = vec![Side::Inbound]).await;
+    let mut call = world
+        .dial_with(|options| options.sides = vec![Side::Inbound])
+        .await;
     let guid = call.call_sid().to_owned();
     world.start(&call).await;
     let all: Vec<u8> = (0..=255).collect();
@@ -44,7 +60,10 @@ async fn every_code_is_heard_as_its_sample() {
     world.stop(&call).await;
     let heard = sound(&world, &guid, Role::Customer);
     assert_same(&heard, &decoded(&all));
-    assert_eq!([heard[0x00], heard[0x80], heard[0x7F], heard[0xFF]], [-32_124, 32_124, 0, 0]);
+    assert_eq!(
+        [heard[0x00], heard[0x80], heard[0x7F], heard[0xFF]],
+        [-32_124, 32_124, 0, 0]
+    );
     call.hang_up().await.unwrap();
     world.end().await;
 }
@@ -52,11 +71,20 @@ async fn every_code_is_heard_as_its_sample() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_or_broken_payload_is_counted_and_skipped() {
     let world = World::new().await;
-    let mut call = world.dial_with(|options| options.sides = vec![Side::Inbound]).await;
+    let mut call = world
+        .dial_with(|options| options.sides = vec![Side::Inbound])
+        .await;
     let guid = call.call_sid().to_owned();
     world.start(&call).await;
     world.say(&mut call, "customer-greeting").await;
-    for payload in ["", "A", "/w=!", "\u{e9}\u{e9}", "====", "\\u0000\\u0000\\u0000\\u0000"] {
+    for payload in [
+        "",
+        "A",
+        "/w=!",
+        "\u{e9}\u{e9}",
+        "====",
+        "\\u0000\\u0000\\u0000\\u0000",
+    ] {
         let text = format!(
             r#"{{"event":"media","media":{{"track":"inbound","timestamp":"9","payload":"{payload}"}}}}"#
         );
@@ -66,15 +94,21 @@ async fn an_empty_or_broken_payload_is_counted_and_skipped() {
     let bad = "antiphon_twilio_bad_messages_total{kind=\"base64\"}";
     assert_eq!(world.metric(bad).await, 5.0);
     world.stop(&call).await;
-    assert_eq!(heard(&world, &guid, Role::Customer), ["customer-greeting", "customer-goodbye"]);
-    assert_same(&sound(&world, &guid, Role::Customer), &decoded(&call.sent(Side::Inbound).tape));
+    assert_eq!(
+        heard(&world, &guid, Role::Customer),
+        ["customer-greeting", "customer-goodbye"]
+    );
+    assert_same(
+        &sound(&world, &guid, Role::Customer),
+        &decoded(&call.sent(Side::Inbound).tape),
+    );
     call.hang_up().await.unwrap();
     world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_of_a_megabyte_ends_its_call_and_no_other() {
-    let world = World::new().await;
+    let world = World::with(SHORT_GOODBYE).await;
     let witness = Witness::of(&world).await;
     let mut call = world.dial().await;
     let guid = call.call_sid().to_owned();
@@ -102,7 +136,9 @@ async fn a_message_of_a_megabyte_ends_its_call_and_no_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn numbers_unknown_fields_and_unknown_events_are_taken_as_they_come() {
     let world = World::new().await;
-    let mut call = world.dial_with(|options| options.counters = Counters::Numbers).await;
+    let mut call = world
+        .dial_with(|options| options.counters = Counters::Numbers)
+        .await;
     let guid = call.call_sid().to_owned();
     world.start(&call).await;
     world.say(&mut call, "customer-greeting").await;
@@ -124,9 +160,17 @@ async fn numbers_unknown_fields_and_unknown_events_are_taken_as_they_come() {
     call.dtmf('5').await.unwrap();
     world.say(&mut call, "customer-goodbye").await;
     world.stop(&call).await;
-    assert_eq!(heard(&world, &guid, Role::Customer), ["customer-greeting", "customer-goodbye"]);
+    assert_eq!(
+        heard(&world, &guid, Role::Customer),
+        ["customer-greeting", "customer-goodbye"]
+    );
     let messages = |event| format!("antiphon_twilio_messages_total{{event=\"{event}\"}}");
-    for (event, count) in [("unknown", 2.0), ("connected", 2.0), ("mark", 1.0), ("dtmf", 1.0)] {
+    for (event, count) in [
+        ("unknown", 2.0),
+        ("connected", 2.0),
+        ("mark", 1.0),
+        ("dtmf", 1.0),
+    ] {
         assert_eq!(world.metric(&messages(event)).await, count, "{event}");
     }
     for kind in ["base64", "binary", "json", "shape", "track"] {
@@ -178,11 +222,22 @@ async fn a_pressed_key_is_never_told_to_anybody() {
     ))
     .await
     .unwrap();
-    call.send_text(format!(r#"{{"event":"dtmf","dtmf":"{key}"}}"#)).await.unwrap();
-    call.send_text(format!(r#"{{"event":"dtmf","dtmf":{{"digit":"{key}"}}"#)).await.unwrap();
-    call.say(Side::Inbound, &phrase("customer-greeting").samples).await.unwrap();
+    call.send_text(format!(r#"{{"event":"dtmf","dtmf":"{key}"}}"#))
+        .await
+        .unwrap();
+    call.send_text(format!(r#"{{"event":"dtmf","dtmf":{{"digit":"{key}"}}"#))
+        .await
+        .unwrap();
+    call.say(Side::Inbound, &phrase("customer-greeting").samples)
+        .await
+        .unwrap();
     world.arrived(&call).await;
-    assert_eq!(world.metric("antiphon_twilio_messages_total{event=\"dtmf\"}").await, 2.0);
+    assert_eq!(
+        world
+            .metric("antiphon_twilio_messages_total{event=\"dtmf\"}")
+            .await,
+        2.0
+    );
     world.stop(&call).await;
     call.hang_up().await.unwrap();
     world.until_state(&guid, "gone").await;

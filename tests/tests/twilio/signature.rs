@@ -22,7 +22,9 @@ async fn answer(world: &World, change: impl FnOnce(&mut Options)) -> Option<Refu
 
 /// The status of that.
 async fn status(world: &World, change: impl FnOnce(&mut Options)) -> u16 {
-    answer(world, change).await.map_or(101, |refusal| refusal.status)
+    answer(world, change)
+        .await
+        .map_or(101, |refusal| refusal.status)
 }
 
 /// The signature of another URL than the one that is dialled.
@@ -45,7 +47,10 @@ async fn the_url_may_be_signed_with_the_port_of_wss_and_with_no_other() {
     let world = World::new().await;
     let host = "wss://gateway.example.com";
     assert_eq!(signed_as(&world, host, host).await, 101);
-    assert_eq!(signed_as(&world, host, "wss://gateway.example.com:443").await, 101);
+    assert_eq!(
+        signed_as(&world, host, "wss://gateway.example.com:443").await,
+        101
+    );
     for wrong in [
         "wss://gateway.example.com:80",
         "wss://gateway.example.com:8443",
@@ -67,9 +72,18 @@ async fn a_port_of_ones_own_is_signed_as_it_is_configured() {
     let world = World::with("[http]\npublic_url = \"https://gateway.example.com:8443\"\n").await;
     let host = "wss://gateway.example.com:8443";
     assert_eq!(signed_as(&world, host, host).await, 101);
-    assert_eq!(signed_as(&world, host, "wss://gateway.example.com").await, 101);
-    assert_eq!(signed_as(&world, host, "wss://gateway.example.com:443").await, 403);
-    assert_eq!(signed_as(&world, host, "wss://gateway.example.com:80").await, 403);
+    assert_eq!(
+        signed_as(&world, host, "wss://gateway.example.com").await,
+        101
+    );
+    assert_eq!(
+        signed_as(&world, host, "wss://gateway.example.com:443").await,
+        403
+    );
+    assert_eq!(
+        signed_as(&world, host, "wss://gateway.example.com:80").await,
+        403
+    );
     world.end().await;
 }
 
@@ -95,20 +109,34 @@ async fn without_a_good_signature_nobody_is_let_in_and_nobody_is_told_why() {
     let bad = [
         (Signature::None, "missing_signature"),
         (Signature::Literal(String::new()), "missing_signature"),
-        (Signature::Literal("ggMmViUp0g9CYyRDmhN00z0Pc2E=".to_owned()), "bad_signature"),
+        (
+            Signature::Literal("ggMmViUp0g9CYyRDmhN00z0Pc2E=".to_owned()),
+            "bad_signature",
+        ),
         (Signature::Literal("no base64!".to_owned()), "bad_signature"),
-        (Signature::AuthToken("another-token".to_owned()), "bad_signature"),
+        (
+            Signature::AuthToken("another-token".to_owned()),
+            "bad_signature",
+        ),
         (Signature::AuthToken(String::new()), "bad_signature"),
     ];
     let count = |result| format!("antiphon_twilio_upgrades_total{{result=\"{result}\"}}");
     let mut bodies = Vec::new();
     for (signature, result) in bad {
         let before = world.metric(&count(result)).await;
-        let refusal = answer(&world, |options| options.signature = signature).await.unwrap();
-        assert_eq!((refusal.status, world.metric(&count(result)).await), (403, before + 1.0));
+        let refusal = answer(&world, |options| options.signature = signature)
+            .await
+            .unwrap();
+        assert_eq!(
+            (refusal.status, world.metric(&count(result)).await),
+            (403, before + 1.0)
+        );
         let body: serde_json::Value = serde_json::from_str(&refusal.body).unwrap();
         assert_eq!(body["error"]["code"], "403-01");
-        assert_eq!(body["error"]["requestId"], refusal.header("x-request-id").unwrap());
+        assert_eq!(
+            body["error"]["requestId"],
+            refusal.header("x-request-id").unwrap()
+        );
         bodies.push(body["error"]["message"].clone());
     }
     bodies.dedup();
@@ -146,8 +174,15 @@ async fn a_shared_key_signs_with_sha_256_and_is_found_by_its_id() {
     assert_eq!(status(&world, key("SK3", "one")).await, 403);
     // The account's token signs with SHA-1 only, and a shared key with SHA-256 only.
     assert_eq!(status(&world, key("SK1", AUTH_TOKEN)).await, 403);
-    for settings in ["key=SK1,algorithm=HMAC_MD5", "algorithm=HMAC_SHA256", "key=,algorithm=none"] {
-        let header = ("x-twilio-webhooks-signature-settings".to_owned(), settings.to_owned());
+    for settings in [
+        "key=SK1,algorithm=HMAC_MD5",
+        "algorithm=HMAC_SHA256",
+        "key=,algorithm=none",
+    ] {
+        let header = (
+            "x-twilio-webhooks-signature-settings".to_owned(),
+            settings.to_owned(),
+        );
         let set = |options: &mut Options| options.headers.push(header);
         assert_eq!(status(&world, set).await, 403, "{settings}");
     }
@@ -159,7 +194,10 @@ async fn a_shared_key_signs_with_sha_256_and_is_found_by_its_id() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signature_is_not_asked_for_where_it_is_switched_off() {
     let world = World::with("[twilio]\nrequire_signature = false\nauth_tokens = []\n").await;
-    assert_eq!(status(&world, |options| options.signature = Signature::None).await, 101);
+    assert_eq!(
+        status(&world, |options| options.signature = Signature::None).await,
+        101
+    );
     world.end().await;
 }
 
@@ -173,7 +211,10 @@ async fn the_headers_of_a_proxy_change_nothing() {
             ("x-forwarded-for", "203.0.113.9"),
             ("origin", "https://evil.example.com"),
             ("accept-encoding", "gzip"),
-            ("sec-websocket-extensions", "permessage-deflate; client_max_window_bits"),
+            (
+                "sec-websocket-extensions",
+                "permessage-deflate; client_max_window_bits",
+            ),
             ("sec-websocket-protocol", "audio.twilio.com"),
         ] {
             options.headers.push((name.to_owned(), value.to_owned()));
@@ -200,7 +241,9 @@ async fn a_token_is_rotated_while_calls_run() {
     };
     assert_eq!(status(&world, signed("new")).await, 403);
     let secret = "another-token-secret-of-thirty-two-bytes";
-    write(&format!("[twilio]\nauth_tokens = [\"new\"]\ntoken_secret = \"{secret}\"\n"));
+    write(&format!(
+        "[twilio]\nauth_tokens = [\"new\"]\ntoken_secret = \"{secret}\"\n"
+    ));
     hang_up_the_terminal().await;
     let accepted = "antiphon_twilio_upgrades_total{result=\"accepted\"}";
     let retry = async { while status(&world, signed("new")).await != 101 {} };
@@ -244,9 +287,16 @@ async fn what_is_not_a_websocket_handshake_is_told_so() {
         )
     };
     let version = "upgrade: websocket\r\nsec-websocket-version: 12\r\nsec-websocket-key: eA==\r\n";
-    for (method, more, status) in [("GET", "", "400"), ("GET", version, "400"), ("POST", "", "405")] {
+    for (method, more, status) in [
+        ("GET", "", "400"),
+        ("GET", version, "400"),
+        ("POST", "", "405"),
+    ] {
         let answer = crate::crowd::speak(&world, request(method, more).as_bytes()).await;
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
     }
     let refused = "antiphon_twilio_upgrades_total{result=\"not_websocket\"}";
     assert_eq!(world.metric(refused).await, 2.0);

@@ -18,7 +18,10 @@ async fn second(world: &World, first: &TwilioCall) -> TwilioCall {
 
 /// Waits until both legs of a call are younger than these.
 async fn until_replaced(world: &World, guid: &str, older: &serde_json::Value) {
-    let newest = ["first", "second"].map(|side| leg(older, side)["id"].as_u64()).into_iter().max();
+    let newest = ["first", "second"]
+        .map(|side| leg(older, side)["id"].as_u64())
+        .into_iter()
+        .max();
     let replaced = |call: &serde_json::Value| {
         let ids = ["first", "second"].map(|side| leg(call, side)["id"].as_u64());
         call["legs"].as_array().map(Vec::len) == Some(2)
@@ -43,7 +46,10 @@ async fn the_newest_socket_wins_and_the_conversation_goes_on() {
     world.say(&mut new, "agent-greeting").await;
     world.say(&mut new, "customer-goodbye").await;
     world.stop(&new).await;
-    assert_eq!(heard(&world, &guid, Role::Customer), ["customer-greeting", "customer-goodbye"]);
+    assert_eq!(
+        heard(&world, &guid, Role::Customer),
+        ["customer-greeting", "customer-goodbye"]
+    );
     assert_eq!(heard(&world, &guid, Role::Agent), ["agent-greeting"]);
     let tapes = [&old, &new].map(|call| decoded(&call.sent(Side::Inbound).tape));
     assert_same(&sound(&world, &guid, Role::Customer), &tapes.concat());
@@ -75,7 +81,9 @@ async fn an_older_socket_is_read_on_and_never_closed() {
     world.start(&new).await;
     // All of this is for nobody's ears.
     let sent = old.frames_sent();
-    old.say(Side::Inbound, &phrase("customer-card").samples).await.unwrap();
+    old.say(Side::Inbound, &phrase("customer-card").samples)
+        .await
+        .unwrap();
     old.silence(Duration::from_secs(5)).await.unwrap();
     let ignored = "antiphon_twilio_ignored_frames_total{reason=\"retired\"}";
     let all = (old.frames_sent() - sent) as f64;
@@ -87,7 +95,10 @@ async fn an_older_socket_is_read_on_and_never_closed() {
     until_metric(&world, "antiphon_twilio_sockets", |sockets| sockets == 1.0).await;
     assert_eq!(world.call(&guid).await["state"], "streaming");
     world.stop(&new).await;
-    assert_eq!(heard(&world, &guid, Role::Customer), ["customer-greeting", "customer-goodbye"]);
+    assert_eq!(
+        heard(&world, &guid, Role::Customer),
+        ["customer-greeting", "customer-goodbye"]
+    );
     new.hang_up().await.unwrap();
     world.end().await;
 }
@@ -112,10 +123,17 @@ async fn a_second_socket_with_one_track_takes_over_that_track_only() {
     let after = world.call(&guid).await;
     assert_eq!(leg(&after, "second")["id"], leg(&before, "second")["id"]);
     assert_eq!(after["state"], "streaming");
-    old.say(Side::Outbound, &phrase("agent-goodbye").samples).await.unwrap();
+    old.say(Side::Outbound, &phrase("agent-goodbye").samples)
+        .await
+        .unwrap();
     old.hang_up().await.unwrap();
-    world.until_heard(|streams| streams.iter().all(|stream| stream.is_closed())).await;
-    assert_eq!(heard(&world, &guid, Role::Agent), ["agent-greeting", "agent-goodbye"]);
+    world
+        .until_heard(|streams| streams.iter().all(|stream| stream.is_closed()))
+        .await;
+    assert_eq!(
+        heard(&world, &guid, Role::Agent),
+        ["agent-greeting", "agent-goodbye"]
+    );
     new.hang_up().await.unwrap();
     world.until_state(&guid, "gone").await;
     world.end().await;
@@ -137,7 +155,10 @@ async fn a_call_whose_socket_broke_goes_on_with_the_next_one() {
     world.start(&new).await;
     world.say(&mut new, "customer-goodbye").await;
     world.stop(&new).await;
-    assert_eq!(heard(&world, &guid, Role::Customer), ["customer-greeting", "customer-goodbye"]);
+    assert_eq!(
+        heard(&world, &guid, Role::Customer),
+        ["customer-greeting", "customer-goodbye"]
+    );
     new.hang_up().await.unwrap();
     world.until_state(&guid, "gone").await;
     world.end().await;
@@ -158,7 +179,10 @@ async fn a_call_that_ended_may_come_again_under_its_name() {
     world.start(&new).await;
     world.say(&mut new, "customer-goodbye").await;
     world.stop(&new).await;
-    assert_eq!(heard(&world, &guid, Role::Customer), ["customer-greeting", "customer-goodbye"]);
+    assert_eq!(
+        heard(&world, &guid, Role::Customer),
+        ["customer-greeting", "customer-goodbye"]
+    );
     new.hang_up().await.unwrap();
     world.until_state(&guid, "gone").await;
     assert_eq!(events_of(&world, &guid, "callEnded").await.len(), 2);

@@ -10,6 +10,9 @@ use sim::caller::ulaw;
 use sim::service::autotranscribe::record::Recorded;
 use sim::speech::Role;
 
+/// For stories in which the gateway closes: it need not wait long for its caller's part in that.
+pub(crate) const SHORT_GOODBYE: &str = "[twilio]\nclose_timeout = \"100ms\"\n";
+
 /// Samples in a frame of 20 ms.
 pub(crate) const FRAME: usize = 160;
 
@@ -32,7 +35,10 @@ impl Witness {
         let guid = self.0.call_sid();
         assert_eq!(heard(world, guid, Role::Customer), ["customer-greeting"]);
         assert_eq!(heard(world, guid, Role::Agent), ["agent-greeting"]);
-        for (side, role) in [(Side::Inbound, Role::Customer), (Side::Outbound, Role::Agent)] {
+        for (side, role) in [
+            (Side::Inbound, Role::Customer),
+            (Side::Outbound, Role::Agent),
+        ] {
             assert_same(&sound(world, guid, role), &decoded(&self.0.sent(side).tape));
         }
         self.0.hang_up().await.unwrap();
@@ -42,13 +48,21 @@ impl Witness {
 /// Sends one frame of the story's own making.
 pub(crate) async fn frame(call: &mut TwilioCall, side: Side, timestamp_ms: u64, payload: &[u8]) {
     let payload = payload.to_vec();
-    let raw = RawMedia { side, timestamp_ms, sequence: None, chunk: None, payload };
+    let raw = RawMedia {
+        side,
+        timestamp_ms,
+        sequence: None,
+        chunk: None,
+        payload,
+    };
     call.media(raw).await.unwrap();
 }
 
 /// Codes unlike those of any other seed.
 pub(crate) fn codes(seed: usize, length: usize) -> Vec<u8> {
-    (0..length).map(|at| ((seed * 89 + at * at * 7 + at * seed) % 251) as u8).collect()
+    (0..length)
+        .map(|at| ((seed * 89 + at * at * 7 + at * seed) % 251) as u8)
+        .collect()
 }
 
 /// The samples that a service must hear for these codes.
@@ -58,14 +72,23 @@ pub(crate) fn decoded(codes: &[u8]) -> Vec<i16> {
 
 /// The SHA-256 of the L16 that a service must receive for these codes.
 pub(crate) fn digest(codes: &[u8]) -> String {
-    Sha256::digest(ulaw::l16(codes)).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(ulaw::l16(codes))
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Fails where two sounds begin to differ.
 pub(crate) fn assert_same(heard: &[i16], said: &[i16]) {
-    let differs = heard.iter().zip(said).position(|(heard, said)| heard != said);
+    let differs = heard
+        .iter()
+        .zip(said)
+        .position(|(heard, said)| heard != said);
     let lengths = (heard.len(), said.len());
-    assert!(differs.is_none() && heard.len() == said.len(), "{lengths:?} differ at {differs:?}");
+    assert!(
+        differs.is_none() && heard.len() == said.len(),
+        "{lengths:?} differ at {differs:?}"
+    );
 }
 
 /// The service's streams of one party of a call, in order.
@@ -73,18 +96,27 @@ pub(crate) fn streams(world: &World, guid: &str, role: Role) -> Vec<Recorded> {
     let is_its = |stream: &&Recorded| {
         stream.external_id.as_deref() == Some(guid) && stream.role() == Some(role)
     };
-    world.service.with_streams(|streams| streams.iter().filter(is_its).cloned().collect())
+    world
+        .service
+        .with_streams(|streams| streams.iter().filter(is_its).cloned().collect())
 }
 
 /// All that the service received of one party of a call.
 pub(crate) fn sound(world: &World, guid: &str, role: Role) -> Vec<i16> {
-    streams(world, guid, role).into_iter().flat_map(|stream| stream.samples).collect()
+    streams(world, guid, role)
+        .into_iter()
+        .flat_map(|stream| stream.samples)
+        .collect()
 }
 
 /// The phrases that the service heard of one party of a call.
 pub(crate) fn heard(world: &World, guid: &str, role: Role) -> Vec<String> {
     let streams = streams(world, guid, role);
-    streams.iter().flat_map(Recorded::heard).map(str::to_owned).collect()
+    streams
+        .iter()
+        .flat_map(Recorded::heard)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// What has happened to a call until now.
@@ -92,18 +124,25 @@ pub(crate) async fn events(world: &World, guid: &str) -> Vec<Value> {
     let path = format!("/v1/calls/twilio/{guid}/events?after=0&follow=false");
     let text = world.api.text(&path).await.unwrap();
     let data = text.lines().filter_map(|line| line.strip_prefix("data:"));
-    data.map(|data| serde_json::from_str(data).unwrap()).collect()
+    data.map(|data| serde_json::from_str(data).unwrap())
+        .collect()
 }
 
 /// The events of one type.
 pub(crate) async fn events_of(world: &World, guid: &str, kind: &str) -> Vec<Value> {
-    events(world, guid).await.into_iter().filter(|event| event["type"] == kind).collect()
+    events(world, guid)
+        .await
+        .into_iter()
+        .filter(|event| event["type"] == kind)
+        .collect()
 }
 
 /// One side's leg as the native API shows it; null if there is none.
 pub(crate) fn leg<'a>(call: &'a Value, side: &str) -> &'a Value {
     let legs = call["legs"].as_array().into_iter().flatten();
-    legs.into_iter().find(|leg| leg["side"] == side).unwrap_or(&Value::Null)
+    legs.into_iter()
+        .find(|leg| leg["side"] == side)
+        .unwrap_or(&Value::Null)
 }
 
 /// One side's counters.
@@ -124,12 +163,17 @@ pub(crate) async fn until_metric(world: &World, series: &str, so: impl Fn(f64) -
 
 /// How the gateway ends a socket.
 pub(crate) async fn closed(call: &mut TwilioCall) -> Closed {
-    call.closed(Duration::from_secs(20)).await.expect("the gateway should have closed the socket")
+    call.closed(Duration::from_secs(20))
+        .await
+        .expect("the gateway should have closed the socket")
 }
 
 /// With which code and which reason.
 pub(crate) fn close(code: u16, reason: &str) -> Closed {
-    Closed { code: Some(code), reason: reason.to_owned() }
+    Closed {
+        code: Some(code),
+        reason: reason.to_owned(),
+    }
 }
 
 /// Why the legs of a call ended and whose doing it was, in the order in which they did.

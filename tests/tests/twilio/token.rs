@@ -7,7 +7,10 @@ use sim::speech::Role;
 use crate::support::{Witness, until_metric};
 
 /// `{"alg":"HS256","typ":"JWT"}`, `{"alg":"none"}`
-const HEADERS: [&str; 2] = ["eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9", "eyJhbGciOiJub25lIn0"];
+const HEADERS: [&str; 2] = [
+    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9",
+    "eyJhbGciOiJub25lIn0",
+];
 
 /// `{"iat":1,"exp":2}`
 const EXPIRED: &str = "eyJpYXQiOjEsImV4cCI6Mn0";
@@ -18,8 +21,14 @@ const LASTING: &str = "eyJpYXQiOjEsImV4cCI6OTk5OTk5OTk5OX0";
 /// A token that we signed ourselves.
 fn token(claims: &str, secret: &str) -> String {
     let signed = format!("{}.{claims}", HEADERS[0]);
-    let key = Signature::SharedKey { id: String::new(), secret: secret.to_owned() };
-    let mac = key.headers(&signed)[0].1.replace('+', "-").replace('/', "_");
+    let key = Signature::SharedKey {
+        id: String::new(),
+        secret: secret.to_owned(),
+    };
+    let mac = key.headers(&signed)[0]
+        .1
+        .replace('+', "-")
+        .replace('/', "_");
     format!("{signed}.{}", mac.trim_end_matches('='))
 }
 
@@ -144,7 +153,10 @@ async fn an_open_socket_outlives_its_token() {
     world.start(&call).await;
     let expired = async {
         let mut looks = tokio::time::interval(std::time::Duration::from_millis(50));
-        let again = Options { greeting: Greeting::None, ..options };
+        let again = Options {
+            greeting: Greeting::None,
+            ..options
+        };
         while TwilioCall::dial(again.clone()).await.is_ok() {
             looks.tick().await;
         }

@@ -58,13 +58,13 @@ pub fn openapi_json() -> String {
     ),
     components(schemas(ErrorResponse, EventShape, Note)),
     security(("API-ID" = [], "API-Secret" = [])),
-    modifiers(&InCommon),
+    modifiers(&Shared),
 )]
 struct Description;
 
-struct InCommon;
+struct Shared;
 
-impl Modify for InCommon {
+impl Modify for Shared {
     fn modify(&self, doc: &mut Doc) {
         let components = doc.components.get_or_insert_default();
         for (name, header) in [("API-ID", ID_HEADER), ("API-Secret", SECRET_HEADER)] {

@@ -155,8 +155,8 @@ fn line_of(event: &Value) -> Option<String> {
 
 /// A leg's gate and, while it is open, how loud it is: 60 dB from silence to full scale.
 fn level_of(call: &Value, side: &str) -> String {
-    let legs = call["legs"].as_array().into_iter().flatten();
-    let Some(leg) = legs.filter(|leg| leg["side"] == side).last() else {
+    let mut legs = call["legs"].as_array().into_iter().flatten().rev();
+    let Some(leg) = legs.find(|leg| leg["side"] == side) else {
         return "–".to_owned();
     };
     if leg["gate"] != "open" {

@@ -31,7 +31,9 @@ impl Passage {
         let mut state = seed;
         let codes: Vec<u8> = (0..100 * FRAME)
             .map(|_| {
-                state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+                state = state
+                    .wrapping_mul(0x5851_f42d_4c95_7f2d)
+                    .wrapping_add(0x1405_7b7e_f767_814f);
                 (state >> 56) as u8
             })
             .collect();
@@ -44,7 +46,13 @@ impl Passage {
             let timestamp_ms = 52 + call.sent(Side::Inbound).samples / 8;
             for side in Side::BOTH {
                 let payload = payload.to_vec();
-                let raw = RawMedia { side, timestamp_ms, sequence: None, chunk: None, payload };
+                let raw = RawMedia {
+                    side,
+                    timestamp_ms,
+                    sequence: None,
+                    chunk: None,
+                    payload,
+                };
                 call.media(raw).await.unwrap();
             }
         }
@@ -54,11 +62,17 @@ impl Passage {
 
 /// Bytes of a passage in a gateway's memory, as codes and decoded.
 fn traces(gateway: &Apart, passage: &Passage) -> [usize; 2] {
-    search(gateway.pid(), &[&passage.mu_law, &passage.l16]).try_into().unwrap()
+    search(gateway.pid(), &[&passage.mu_law, &passage.l16])
+        .try_into()
+        .unwrap()
 }
 
 fn no_sample_is_left(gateway: &Apart, passage: &Passage) {
-    assert_eq!(traces(gateway, passage), [0, 0], "bytes as mu-law and as L16");
+    assert_eq!(
+        traces(gateway, passage),
+        [0, 0],
+        "bytes as mu-law and as L16"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +86,10 @@ async fn what_is_said_after_a_stop_or_in_a_pause_is_not_in_memory() {
     // The search can find: what waits for the service to accept the stream is there.
     let waiting = Passage::new(1);
     let start_delay = Duration::from_secs(60);
-    world.service.set_faults(Faults { start_delay, ..Faults::default() });
+    world.service.set_faults(Faults {
+        start_delay,
+        ..Faults::default()
+    });
     let guid = call.call_sid().to_owned();
     let (_, ()) = tokio::join!(world.try_start(&guid), async {
         world.until_state(&guid, "starting").await;
@@ -101,6 +118,9 @@ async fn what_is_said_after_a_stop_or_in_a_pause_is_not_in_memory() {
     call.hang_up().await.unwrap();
     world.until_state(&guid, "gone").await;
     no_sample_is_left(&gateway, &stopped);
-    assert_eq!(world.heard(Role::Customer), ["customer-greeting", "customer-receipt"]);
+    assert_eq!(
+        world.heard(Role::Customer),
+        ["customer-greeting", "customer-receipt"]
+    );
     gateway.end().await;
 }

@@ -30,7 +30,11 @@ impl Needle {
             heads[head(&word)] = true;
             words.insert(word, at);
         }
-        Self { bytes, words, heads }
+        Self {
+            bytes,
+            words,
+            heads,
+        }
     }
 
     /// How many bytes of `memory` lie in runs of the passage, by words.
@@ -68,7 +72,10 @@ pub(crate) fn search(pid: i32, needles: &[&Needle]) -> Vec<usize> {
             at += PIECE as u64;
         }
     }
-    assert!(looked_at > PIECE, "the memory of the process could not be read");
+    assert!(
+        looked_at > PIECE,
+        "the memory of the process could not be read"
+    );
     found
 }
 

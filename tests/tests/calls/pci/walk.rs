@@ -60,13 +60,18 @@ async fn whatever_happens_the_service_hears_all_that_is_said_through_an_open_gat
         None => (0..number("STORIES").unwrap_or(STORIES)).collect(),
     };
     let stories = futures_util::stream::iter(seeds);
-    let told = stories.map(|seed| tell(&world, seed)).buffer_unordered(AT_ONCE);
+    let told = stories
+        .map(|seed| tell(&world, seed))
+        .buffer_unordered(AT_ONCE);
     let fates: Vec<[u64; 3]> = told.collect().await;
     let total = |fate: usize| fates.iter().map(|story| story[fate]).sum::<u64>();
     let counts = [total(0), total(1), total(2)];
     if fates.len() > 10 {
         // A walk must be asked where it has been.
-        assert!(counts.iter().all(|&frames| frames > 100), "frames by fate: {counts:?}");
+        assert!(
+            counts.iter().all(|&frames| frames > 100),
+            "frames by fate: {counts:?}"
+        );
     }
     world.end().await;
 }
@@ -74,7 +79,11 @@ async fn whatever_happens_the_service_hears_all_that_is_said_through_an_open_gat
 #[test]
 fn one_gated_sample_would_be_found_and_one_missing_too() {
     let epoch = |fate, frames| Epoch { fate, frames };
-    let epochs = [epoch(Fate::Heard, 1), epoch(Fate::Unheard, 1), epoch(Fate::Either, 1)];
+    let epochs = [
+        epoch(Fate::Heard, 1),
+        epoch(Fate::Unheard, 1),
+        epoch(Fate::Either, 1),
+    ];
     let sample = |epoch| ulaw::decode(code(Side::Inbound, epoch));
     let heard = vec![sample(0); FRAME];
     let judge = |samples: &[i16]| judge(Side::Inbound, &epochs, samples);
@@ -110,7 +119,11 @@ async fn tell(world: &World, seed: u64) -> [u64; 3] {
         let such = story.epochs.iter().filter(|epoch| epoch.fate == fate);
         such.map(|epoch| epoch.frames).sum()
     };
-    [frames(Fate::Heard), frames(Fate::Either), frames(Fate::Unheard)]
+    [
+        frames(Fate::Heard),
+        frames(Fate::Either),
+        frames(Fate::Unheard),
+    ]
 }
 
 impl Story<'_> {
@@ -156,7 +169,12 @@ impl Story<'_> {
             return;
         }
         let is_ok = answer.is_ok() || self.is_rough;
-        assert!(is_ok, "{command}: {} after {:?}", answer.complaint(), self.trail);
+        assert!(
+            is_ok,
+            "{command}: {} after {:?}",
+            answer.complaint(),
+            self.trail
+        );
         self.is_open = matches!(command, "start" | "resume");
     }
 
@@ -169,7 +187,13 @@ impl Story<'_> {
         for _ in 0..frames {
             for side in Side::BOTH {
                 let (timestamp_ms, payload) = (self.clock_ms, vec![code(side, epoch); FRAME]);
-                let raw = RawMedia { side, timestamp_ms, sequence: None, chunk: None, payload };
+                let raw = RawMedia {
+                    side,
+                    timestamp_ms,
+                    sequence: None,
+                    chunk: None,
+                    payload,
+                };
                 call.media(raw).await.unwrap();
             }
             self.clock_ms += 20;
@@ -183,7 +207,11 @@ impl Story<'_> {
     async fn dial(&mut self) {
         self.trail.push("dial".to_owned());
         let guid = self.guid.clone();
-        self.call = Some(self.world.dial_with(|options| options.sids.call = guid).await);
+        self.call = Some(
+            self.world
+                .dial_with(|options| options.sids.call = guid)
+                .await,
+        );
         self.clock_ms = 52;
         let two = |call: &serde_json::Value| {
             call["state"] == "idle" && call["legs"].as_array().is_some_and(|legs| legs.len() == 2)
@@ -200,7 +228,10 @@ impl Story<'_> {
         let old = ids(&self.world.call(&self.guid).await);
         self.trail.push("replace".to_owned());
         let guid = self.guid.clone();
-        let newer = self.world.dial_with(|options| options.sids.call = guid).await;
+        let newer = self
+            .world
+            .dial_with(|options| options.sids.call = guid)
+            .await;
         let is_replaced = |call: &serde_json::Value| {
             call["state"] == "idle" && ids(call).len() == 2 && ids(call).is_disjoint(&old)
         };
@@ -232,10 +263,18 @@ impl Story<'_> {
 
     async fn check(&self, seed: u64) {
         let ours = |stream: &&Recorded| stream.external_id.as_deref() == Some(&self.guid);
-        for (side, role) in [(Side::Inbound, Role::Customer), (Side::Outbound, Role::Agent)] {
+        for (side, role) in [
+            (Side::Inbound, Role::Customer),
+            (Side::Outbound, Role::Agent),
+        ] {
             let samples: Vec<i16> = self.world.service.with_streams(|streams| {
-                let of_role = streams.iter().filter(ours).filter(|one| one.role() == Some(role));
-                of_role.flat_map(|stream| stream.samples.iter().copied()).collect()
+                let of_role = streams
+                    .iter()
+                    .filter(ours)
+                    .filter(|one| one.role() == Some(role));
+                of_role
+                    .flat_map(|stream| stream.samples.iter().copied())
+                    .collect()
             });
             if let Err(what) = judge(side, &self.epochs, &samples) {
                 panic!("SEED={seed}, {role}: {what}\n{:#?}", self.trail);
@@ -268,7 +307,9 @@ fn judge(side: Side, epochs: &[Epoch], samples: &[i16]) -> Result<(), String> {
             Fate::Unheard => heard == 0,
         };
         if !is_right {
-            return Err(format!("{heard} of {spoken} samples of epoch {index} {epoch:?}"));
+            return Err(format!(
+                "{heard} of {spoken} samples of epoch {index} {epoch:?}"
+            ));
         }
     }
     match counts.is_empty() {
@@ -282,7 +323,11 @@ fn code(side: Side, epoch: usize) -> u8 {
     let index = epoch * 2 + side as usize;
     assert!(index < 0xfe, "a story has too many epochs for its codes");
     // 0x7f and 0xff stand for silence.
-    if index < 0x7f { index as u8 } else { index as u8 + 1 }
+    if index < 0x7f {
+        index as u8
+    } else {
+        index as u8 + 1
+    }
 }
 
 async fn ask(world: &World, guid: String, command: &str) -> Answer {

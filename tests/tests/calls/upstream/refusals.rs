@@ -28,7 +28,10 @@ async fn goes_on(world: World, mut call: TwilioCall) {
     world.start(&call).await;
     world.say(&mut call, "customer-goodbye").await;
     world.stop(&call).await;
-    assert_eq!(world.heard(Role::Customer).last().unwrap(), "customer-goodbye");
+    assert_eq!(
+        world.heard(Role::Customer).last().unwrap(),
+        "customer-goodbye"
+    );
     call.hang_up().await.unwrap();
     world.end().await;
 }
@@ -37,11 +40,17 @@ async fn goes_on(world: World, mut call: TwilioCall) {
 async fn fails(world: &World, call: &TwilioCall, faults: Faults) -> String {
     world.service.set_faults(faults);
     let started = world.try_start(call.call_sid()).await;
-    assert_eq!((started.status, &started.body["isOk"]), (200, &false.into()));
+    assert_eq!(
+        (started.status, &started.body["isOk"]),
+        (200, &false.into())
+    );
     for role in ["agent", "customer"] {
         assert_eq!(started.stream(role)["status"]["code"], 5000);
     }
-    started.stream("customer")["status"]["description"].as_str().unwrap().to_owned()
+    started.stream("customer")["status"]["description"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 /// A start under these faults, which pass, is delayed and no more.
@@ -54,15 +63,30 @@ async fn is_retried(world: &World, call: &TwilioCall, faults: Faults) {
 }
 
 fn rest(status: u16) -> Option<RestFault> {
-    Some(RestFault { status, retry_after: None })
+    Some(RestFault {
+        status,
+        retry_after: None,
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_credential_fails_the_start_at_once() {
     let (world, call) = world().await;
-    let why = fails(&world, &call, Faults { rest: rest(401), ..Faults::default() }).await;
+    let why = fails(
+        &world,
+        &call,
+        Faults {
+            rest: rest(401),
+            ..Faults::default()
+        },
+    )
+    .await;
     assert!(why.contains("401"), "{why}");
-    assert_eq!(world.service.asked().len(), 2, "asking again would not help");
+    assert_eq!(
+        world.service.asked().len(),
+        2,
+        "asking again would not help"
+    );
     assert!(of(&world.told(call.call_sid()).await, "streamInterrupted", "").is_empty());
     goes_on(world, call).await;
 }
@@ -71,8 +95,20 @@ async fn a_wrong_credential_fails_the_start_at_once() {
 async fn too_many_requests_are_asked_again_when_the_service_says() {
     let (world, call) = world().await;
     let retry_after = Some(Duration::from_secs(1));
-    let rest = Some(RestFault { status: 429, retry_after });
-    is_retried(&world, &call, Faults { rest, times: Some(2), ..Faults::default() }).await;
+    let rest = Some(RestFault {
+        status: 429,
+        retry_after,
+    });
+    is_retried(
+        &world,
+        &call,
+        Faults {
+            rest,
+            times: Some(2),
+            ..Faults::default()
+        },
+    )
+    .await;
     let asked = world.service.asked();
     let statuses: Vec<_> = asked.iter().map(|asked| asked.status).collect();
     assert_eq!(statuses, [429, 429, 200, 200]);
@@ -83,7 +119,16 @@ async fn too_many_requests_are_asked_again_when_the_service_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_is_unavailable_is_asked_again() {
     let (world, call) = world().await;
-    is_retried(&world, &call, Faults { rest: rest(503), times: Some(2), ..Faults::default() }).await;
+    is_retried(
+        &world,
+        &call,
+        Faults {
+            rest: rest(503),
+            times: Some(2),
+            ..Faults::default()
+        },
+    )
+    .await;
     goes_on(world, call).await;
 }
 
@@ -93,7 +138,16 @@ async fn a_service_that_gives_no_address_in_time_is_asked_again() {
     let world = World::with(&more).await;
     let call = world.dial().await;
     let rest_delay = Duration::from_secs(2);
-    is_retried(&world, &call, Faults { rest_delay, times: Some(2), ..Faults::default() }).await;
+    is_retried(
+        &world,
+        &call,
+        Faults {
+            rest_delay,
+            times: Some(2),
+            ..Faults::default()
+        },
+    )
+    .await;
     goes_on(world, call).await;
 }
 
@@ -101,10 +155,20 @@ async fn a_service_that_gives_no_address_in_time_is_asked_again() {
 async fn an_address_that_was_fetched_ahead_and_is_refused_is_replaced() {
     for refusal in [TokenRefusal::Close1008, TokenRefusal::Http401] {
         for token in [TokenFault::Bad, TokenFault::Expired] {
-            let tokens = Tokens { refusal, ..Tokens::default() };
-            let service = Config { tokens, ..rig::service_config() };
+            let tokens = Tokens {
+                refusal,
+                ..Tokens::default()
+            };
+            let service = Config {
+                tokens,
+                ..rig::service_config()
+            };
             let world = World::with_service(service, QUICK).await;
-            world.service.set_faults(Faults { token, times: Some(2), ..Faults::default() });
+            world.service.set_faults(Faults {
+                token,
+                times: Some(2),
+                ..Faults::default()
+            });
             let call = world.dial().await;
             let fetched = world.service.wait_for_asked(|asked| asked.len() == 2);
             rig::eventually("addresses", fetched).await;
@@ -121,7 +185,15 @@ async fn an_address_that_was_fetched_ahead_and_is_refused_is_replaced() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fresh_address_that_is_refused_fails_the_start() {
     let (world, call) = world().await;
-    fails(&world, &call, Faults { token: TokenFault::Bad, ..Faults::default() }).await;
+    fails(
+        &world,
+        &call,
+        Faults {
+            token: TokenFault::Bad,
+            ..Faults::default()
+        },
+    )
+    .await;
     assert_eq!(world.service.asked().len(), 2);
     goes_on(world, call).await;
 }
@@ -130,14 +202,32 @@ async fn a_fresh_address_that_is_refused_fails_the_start() {
 async fn a_socket_that_is_closed_as_soon_as_it_is_open_is_tried_again() {
     let (world, call) = world().await;
     let accept_then_close = Some(1013);
-    is_retried(&world, &call, Faults { accept_then_close, times: Some(2), ..Faults::default() }).await;
+    is_retried(
+        &world,
+        &call,
+        Faults {
+            accept_then_close,
+            times: Some(2),
+            ..Faults::default()
+        },
+    )
+    .await;
     goes_on(world, call).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_for_the_moment_is_no_refusal() {
     let (world, call) = world().await;
-    is_retried(&world, &call, Faults { refuse: Some(5002), times: Some(2), ..Faults::default() }).await;
+    is_retried(
+        &world,
+        &call,
+        Faults {
+            refuse: Some(5002),
+            times: Some(2),
+            ..Faults::default()
+        },
+    )
+    .await;
     goes_on(world, call).await;
 }
 
@@ -145,7 +235,10 @@ async fn a_refusal_for_the_moment_is_no_refusal() {
 async fn what_is_said_before_the_service_accepts_the_stream_is_heard() {
     let (world, mut call) = world().await;
     let start_delay = Duration::from_millis(800);
-    world.service.set_faults(Faults { start_delay, ..Faults::default() });
+    world.service.set_faults(Faults {
+        start_delay,
+        ..Faults::default()
+    });
     let guid = call.call_sid().to_owned();
     let (started, ()) = tokio::join!(world.try_start(&guid), async {
         world.until_state(&guid, "starting").await;
@@ -159,12 +252,16 @@ async fn what_is_said_before_the_service_accepts_the_stream_is_heard() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_is_not_there_fails_the_start_and_not_the_call() {
-    let more = "[upstream.retry]\nretries_max = 1\nbackoff_min = \"10ms\"\nbackoff_base = \"20ms\"\n";
+    let more =
+        "[upstream.retry]\nretries_max = 1\nbackoff_min = \"10ms\"\nbackoff_base = \"20ms\"\n";
     let nowhere = "[upstream.autotranscribe]\nbase_url = \"http://127.0.0.1:9\"\n";
     let world = World::with(&format!("{more}{nowhere}")).await;
     let call = world.dial().await;
     let started = world.try_start(call.call_sid()).await;
-    assert_eq!((started.status, &started.body["isOk"]), (200, &false.into()));
+    assert_eq!(
+        (started.status, &started.body["isOk"]),
+        (200, &false.into())
+    );
     assert_eq!(world.call(call.call_sid()).await["state"], "idle");
     call.hang_up().await.unwrap();
     world.end().await;

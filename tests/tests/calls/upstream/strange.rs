@@ -22,7 +22,10 @@ async fn under(faults: Faults, more: &str) -> (World, String, Answer) {
     world.say(&mut call, "customer-greeting").await;
     let stopped = world.try_stop(&guid).await;
     assert_eq!(stopped.status, 200);
-    assert_eq!(world.heard(Role::Customer).last().unwrap(), "customer-greeting");
+    assert_eq!(
+        world.heard(Role::Customer).last().unwrap(),
+        "customer-greeting"
+    );
     call.hang_up().await.unwrap();
     world.until_state(&guid, "gone").await;
     (world, guid, stopped)
@@ -31,7 +34,11 @@ async fn under(faults: Faults, more: &str) -> (World, String, Answer) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_byte_count_is_an_event_and_a_metric() {
     let (role, bytes_off) = (Some(Role::Customer), -320);
-    let faults = Faults { role, bytes_off, ..Faults::default() };
+    let faults = Faults {
+        role,
+        bytes_off,
+        ..Faults::default()
+    };
     let (world, guid, stopped) = under(faults, "").await;
     assert!(stopped.is_ok(), "{}", stopped.complaint());
     let told = world.told(&guid).await;
@@ -42,13 +49,21 @@ async fn a_wrong_byte_count_is_an_event_and_a_metric() {
     assert_eq!(mismatches[0]["sentBytes"], sent);
     assert_eq!(mismatches[0]["confirmedBytes"], sent - 320);
     assert_eq!(stopped.confirmed_bytes("customer"), Some(sent - 320));
-    assert_eq!(world.metric("antiphon_upstream_byte_mismatches_total").await, 1.0);
+    assert_eq!(
+        world
+            .metric("antiphon_upstream_byte_mismatches_total")
+            .await,
+        1.0
+    );
     world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_end_without_a_final_message_is_told_as_unknown_bytes() {
-    let faults = Faults { end: EndFault::CloseOnly, ..Faults::default() };
+    let faults = Faults {
+        end: EndFault::CloseOnly,
+        ..Faults::default()
+    };
     let (world, guid, stopped) = under(faults, "").await;
     assert_eq!(stopped.body["isOk"], false);
     for role in ["agent", "customer"] {
@@ -63,7 +78,10 @@ async fn an_end_without_a_final_message_is_told_as_unknown_bytes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_end_that_does_not_come_is_not_waited_for_for_ever() {
-    let faults = Faults { end: EndFault::Silence, ..Faults::default() };
+    let faults = Faults {
+        end: EndFault::Silence,
+        ..Faults::default()
+    };
     let (world, guid, stopped) = under(faults, "[upstream]\ndrain_timeout = \"200ms\"\n").await;
     assert_eq!(stopped.body["isOk"], false);
     let told = world.told(&guid).await;
@@ -76,14 +94,28 @@ async fn an_end_that_does_not_come_is_not_waited_for_for_ever() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_end_that_comes_late_is_waited_for() {
     let final_delay = Duration::from_millis(500);
-    let (world, _, stopped) = under(Faults { final_delay, ..Faults::default() }, "").await;
+    let (world, _, stopped) = under(
+        Faults {
+            final_delay,
+            ..Faults::default()
+        },
+        "",
+    )
+    .await;
     assert!(stopped.is_ok(), "{}", stopped.complaint());
     world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_end_that_comes_twice_counts_once() {
-    let (world, guid, stopped) = under(Faults { final_twice: true, ..Faults::default() }, "").await;
+    let (world, guid, stopped) = under(
+        Faults {
+            final_twice: true,
+            ..Faults::default()
+        },
+        "",
+    )
+    .await;
     assert!(stopped.is_ok(), "{}", stopped.complaint());
     let told = world.told(&guid).await;
     assert_eq!(of(&told, "streamEnded", "").len(), 2);
@@ -93,8 +125,14 @@ async fn an_end_that_comes_twice_counts_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_of_an_unknown_kind_is_counted_and_passed_over() {
-    let (world, guid, stopped) =
-        under(Faults { unknown_message: true, ..Faults::default() }, "").await;
+    let (world, guid, stopped) = under(
+        Faults {
+            unknown_message: true,
+            ..Faults::default()
+        },
+        "",
+    )
+    .await;
     assert!(stopped.is_ok(), "{}", stopped.complaint());
     let unknown = "antiphon_upstream_unknown_messages_total{kind=\"kind\"}";
     assert_eq!(world.metric(unknown).await, 2.0);
@@ -105,7 +143,12 @@ async fn a_message_of_an_unknown_kind_is_counted_and_passed_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_is_too_long_ends_its_socket_and_not_the_stream() {
     let role = Some(Role::Agent);
-    let faults = Faults { role, huge_message: true, times: Some(1), ..Faults::default() };
+    let faults = Faults {
+        role,
+        huge_message: true,
+        times: Some(1),
+        ..Faults::default()
+    };
     let (world, guid, stopped) = under(faults, "").await;
     assert_eq!(stopped.stream("customer")["status"]["code"], 1000);
     let told = world.told(&guid).await;
@@ -116,18 +159,32 @@ async fn a_message_that_is_too_long_ends_its_socket_and_not_the_stream() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vocabulary_that_is_not_taken_is_counted_and_the_stream_goes_on() {
-    let rules =
-        Rules { vocabulary_phrases_max: 0, vocabulary_refusal_ends: false, ..Rules::default() };
-    let service = Config { rules, ..rig::service_config() };
+    let rules = Rules {
+        vocabulary_phrases_max: 0,
+        vocabulary_refusal_ends: false,
+        ..Rules::default()
+    };
+    let service = Config {
+        rules,
+        ..rig::service_config()
+    };
     let world = World::with_service(service, QUICK).await;
     let mut call = world.dial().await;
     let more = json!({"autotranscribeParams": {"vocabulary": [{"phrase": "IEEE"}]}});
-    let start = Start { more, ..Start::of(call.call_sid()) };
+    let start = Start {
+        more,
+        ..Start::of(call.call_sid())
+    };
     assert!(world.api.start(&start).await.unwrap().is_ok());
     world.say(&mut call, "customer-greeting").await;
     world.stop(&call).await;
     assert_eq!(world.heard(Role::Customer), ["customer-greeting"]);
-    assert_eq!(world.metric("antiphon_upstream_vocabulary_refusals_total").await, 2.0);
+    assert_eq!(
+        world
+            .metric("antiphon_upstream_vocabulary_refusals_total")
+            .await,
+        2.0
+    );
     call.hang_up().await.unwrap();
     world.end().await;
 }
