@@ -61,6 +61,7 @@ load: ## CALLS two-track calls for SECONDS, with CPU, memory, latency and loss
 		--calls $(CALLS) --seconds $(SECONDS)
 
 fuzz: $(BUILD)/tools/bin/cargo-fuzz ## TARGET (or all) for MINUTES each
+	@deploy/install fuzz
 	tests/fuzz/run $(TARGET) $(MINUTES)
 
 $(PYTHON): tests/oracles/requirements.txt

@@ -120,7 +120,7 @@ fn nothing_is_left_for_later() {
     let left = |source: &Source| {
         let found = |mark: &&str| source.text.contains(*mark);
         let this_file = source.path.ends_with("tidy.rs");
-        (!this_file && marks.iter().any(|mark| found(&mark))).then(|| source.path.clone())
+        (!this_file && marks.iter().any(found)).then(|| source.path.clone())
     };
     assert_none(sources().iter().filter_map(left), "files with a stub");
 }

@@ -50,5 +50,8 @@ fn nothing_private_is_logged(guid: &str) {
             panic!("{leak} is in the log: {line}");
         }
     }
-    assert!(lines.iter().any(|line| line.contains(guid)), "nothing is logged of {guid}");
+    assert!(
+        lines.iter().any(|line| line.contains(guid)),
+        "nothing is logged of {guid}"
+    );
 }

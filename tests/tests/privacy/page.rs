@@ -36,13 +36,32 @@ const FRAGMENTS: [&str; 11] = [
 
 /// Words of the script that no sentence of ours needs.
 const WORDS: [&str; 14] = [
-    "harbor", "reminder", "wonderful", "lovely", "evening", "receipt", "dollars", "goodbye",
-    "weight", "5527", "4111", "1111", "982", "8",
+    "harbor",
+    "reminder",
+    "wonderful",
+    "lovely",
+    "evening",
+    "receipt",
+    "dollars",
+    "goodbye",
+    "weight",
+    "5527",
+    "4111",
+    "1111",
+    "982",
+    "8",
 ];
 
 /// Members whose values are ids, in which any digits may stand.
-const IDS: [&str; 7] =
-    ["timestamp", "request_id", "stream", "guid", "call", "callSid", "streamSid"];
+const IDS: [&str; 7] = [
+    "timestamp",
+    "request_id",
+    "stream",
+    "guid",
+    "call",
+    "callSid",
+    "streamSid",
+];
 
 struct Pen;
 
@@ -91,7 +110,9 @@ fn collect(value: &Value, texts: &mut Vec<String>) {
     match value {
         Value::Array(values) => values.iter().for_each(|value| collect(value, texts)),
         Value::Object(members) => {
-            let telling = members.iter().filter(|(name, _)| !IDS.contains(&name.as_str()));
+            let telling = members
+                .iter()
+                .filter(|(name, _)| !IDS.contains(&name.as_str()));
             telling.for_each(|(_, value)| collect(value, texts));
         }
         Value::String(text) => texts.push(text.clone()),
@@ -106,15 +127,27 @@ fn spoken(text: &str) -> Option<String> {
         let texts = Script::standard().phrases().iter().flat_map(said);
         texts.flat_map(|text| threes(&text)).collect()
     });
-    let word = words(text).into_iter().find(|word| WORDS.contains(&word.as_str()));
-    word.or_else(|| threes(text).into_iter().find(|three| THREES.contains(three)))
+    let word = words(text)
+        .into_iter()
+        .find(|word| WORDS.contains(&word.as_str()));
+    word.or_else(|| {
+        threes(text)
+            .into_iter()
+            .find(|three| THREES.contains(three))
+    })
 }
 
 fn threes(text: &str) -> Vec<String> {
-    words(text).windows(3).map(|three| three.join(" ")).collect()
+    words(text)
+        .windows(3)
+        .map(|three| three.join(" "))
+        .collect()
 }
 
 fn words(text: &str) -> Vec<String> {
     let words = text.split(|letter: char| !letter.is_alphanumeric());
-    words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+    words
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect()
 }

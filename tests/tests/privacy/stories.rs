@@ -23,8 +23,13 @@ async fn world(more: &str) -> World {
 }
 
 async fn dial(world: &World) -> TwilioCall {
-    let parameters = vec![("phone".to_owned(), CUSTOMER.to_owned()), (WORD.to_owned(), AGENT.to_owned())];
-    let call = world.dial_with(|options| options.parameters = parameters).await;
+    let parameters = vec![
+        ("phone".to_owned(), CUSTOMER.to_owned()),
+        (WORD.to_owned(), AGENT.to_owned()),
+    ];
+    let call = world
+        .dial_with(|options| options.parameters = parameters)
+        .await;
     world.until_state(call.call_sid(), "idle").await;
     call
 }
@@ -39,7 +44,12 @@ fn start(guid: &str) -> Start {
         WORD: CUSTOMER,
     });
     let (customer, agent) = (CUSTOMER.to_owned(), AGENT.to_owned());
-    Start { customer, agent, more, ..Start::of(guid) }
+    Start {
+        customer,
+        agent,
+        more,
+        ..Start::of(guid)
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,7 +58,12 @@ async fn a_call_of_two_parties_is_two_lines_that_name_neither() {
     let mut call = dial(&world).await;
     let guid = call.call_sid().to_owned();
     assert!(world.api.start(&start(&guid)).await.unwrap().is_ok());
-    for id in ["agent-greeting", "customer-account", "customer-card", "agent-read-back"] {
+    for id in [
+        "agent-greeting",
+        "customer-account",
+        "customer-card",
+        "agent-read-back",
+    ] {
         world.say(&mut call, id).await;
     }
     call.dtmf(DIGIT).await.unwrap();
@@ -58,7 +73,11 @@ async fn a_call_of_two_parties_is_two_lines_that_name_neither() {
     assert!(world.api.resume(&guid).await.unwrap().is_ok());
     world.stop(&call).await;
     let told = world.told(&guid).await;
-    assert!(of(&told, "transcript", "").iter().any(|event| event.to_string().contains("4111")));
+    assert!(
+        of(&told, "transcript", "")
+            .iter()
+            .any(|event| event.to_string().contains("4111"))
+    );
     call.hang_up().await.unwrap();
     world.until_state(&guid, "gone").await;
     world.end().await;
@@ -77,21 +96,58 @@ async fn a_call_of_two_parties_is_two_lines_that_name_neither() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn services_that_refuse() {
-    let world = world("[upstream.autotranscribe]\nurls_per_call = 0\nlocate_timeout = \"200ms\"\n").await;
+    let world =
+        world("[upstream.autotranscribe]\nurls_per_call = 0\nlocate_timeout = \"200ms\"\n").await;
     let call = dial(&world).await;
     let guid = call.call_sid().to_owned();
-    let rest = |status| Some(RestFault { status, retry_after: None });
+    let rest = |status| {
+        Some(RestFault {
+            status,
+            retry_after: None,
+        })
+    };
     let none = Faults::default;
     for faults in [
-        Faults { rest: rest(401), ..none() },
-        Faults { rest: rest(503), times: Some(2), ..none() },
-        Faults { rest_delay: Duration::from_secs(1), times: Some(2), ..none() },
-        Faults { token: TokenFault::Bad, ..none() },
-        Faults { token: TokenFault::Expired, ..none() },
-        Faults { accept_then_close: Some(1008), ..none() },
-        Faults { refuse: Some(4050), ..none() },
-        Faults { refuse: Some(5002), times: Some(2), ..none() },
-        Faults { refuse: Some(1234), times: Some(2), ..none() },
+        Faults {
+            rest: rest(401),
+            ..none()
+        },
+        Faults {
+            rest: rest(503),
+            times: Some(2),
+            ..none()
+        },
+        Faults {
+            rest_delay: Duration::from_secs(1),
+            times: Some(2),
+            ..none()
+        },
+        Faults {
+            token: TokenFault::Bad,
+            ..none()
+        },
+        Faults {
+            token: TokenFault::Expired,
+            ..none()
+        },
+        Faults {
+            accept_then_close: Some(1008),
+            ..none()
+        },
+        Faults {
+            refuse: Some(4050),
+            ..none()
+        },
+        Faults {
+            refuse: Some(5002),
+            times: Some(2),
+            ..none()
+        },
+        Faults {
+            refuse: Some(1234),
+            times: Some(2),
+            ..none()
+        },
     ] {
         world.service.set_faults(faults);
         if world.api.start(&start(&guid)).await.unwrap().is_ok() {
@@ -111,19 +167,61 @@ async fn services_that_break() {
     let world = world(more).await;
     let mut call = dial(&world).await;
     let guid = call.call_sid().to_owned();
-    let cut = |cut| Some(CutAfter { audio: Duration::from_millis(500), cut });
+    let cut = |cut| {
+        Some(CutAfter {
+            audio: Duration::from_millis(500),
+            cut,
+        })
+    };
     let none = Faults::default;
     for faults in [
-        Faults { cut: cut(Cut::Drop), times: Some(2), ..none() },
-        Faults { cut: cut(Cut::Reset), times: Some(2), ..none() },
-        Faults { cut: cut(Cut::Close(1011)), times: Some(2), ..none() },
-        Faults { cut: cut(Cut::Final(5000)), times: Some(2), ..none() },
-        Faults { cut: cut(Cut::BlackHole), times: Some(2), ..none() },
-        Faults { bytes_off: 7, ..none() },
-        Faults { end: EndFault::CloseOnly, ..none() },
-        Faults { end: EndFault::Silence, ..none() },
-        Faults { final_twice: true, unknown_message: true, ..none() },
-        Faults { huge_message: true, times: Some(2), ..none() },
+        Faults {
+            cut: cut(Cut::Drop),
+            times: Some(2),
+            ..none()
+        },
+        Faults {
+            cut: cut(Cut::Reset),
+            times: Some(2),
+            ..none()
+        },
+        Faults {
+            cut: cut(Cut::Close(1011)),
+            times: Some(2),
+            ..none()
+        },
+        Faults {
+            cut: cut(Cut::Final(5000)),
+            times: Some(2),
+            ..none()
+        },
+        Faults {
+            cut: cut(Cut::BlackHole),
+            times: Some(2),
+            ..none()
+        },
+        Faults {
+            bytes_off: 7,
+            ..none()
+        },
+        Faults {
+            end: EndFault::CloseOnly,
+            ..none()
+        },
+        Faults {
+            end: EndFault::Silence,
+            ..none()
+        },
+        Faults {
+            final_twice: true,
+            unknown_message: true,
+            ..none()
+        },
+        Faults {
+            huge_message: true,
+            times: Some(2),
+            ..none()
+        },
     ] {
         let breaks = faults.cut.is_some();
         world.service.set_faults(faults);
@@ -145,8 +243,15 @@ async fn services_that_break() {
 async fn a_service_that_does_not_take_the_vocabulary() {
     page::open();
     for vocabulary_refusal_ends in [false, true] {
-        let rules = Rules { vocabulary_phrases_max: 0, vocabulary_refusal_ends, ..Rules::default() };
-        let service = Config { rules, ..rig::service_config() };
+        let rules = Rules {
+            vocabulary_phrases_max: 0,
+            vocabulary_refusal_ends,
+            ..Rules::default()
+        };
+        let service = Config {
+            rules,
+            ..rig::service_config()
+        };
         let world = World::with_service(service, QUICK).await;
         let call = dial(&world).await;
         let guid = call.call_sid().to_owned();
@@ -180,8 +285,24 @@ async fn requests_that_are_no_good() {
         let answer = world.api.post_bytes(path, body.into_bytes()).await.unwrap();
         assert!((400..500).contains(&answer.status));
     }
-    assert_eq!(world.api.get(&format!("/{WORD}/{CUSTOMER}")).await.unwrap().status, 404);
-    assert_eq!(world.api.get(&format!("/v1/events?after={WORD}")).await.unwrap().status, 400);
+    assert_eq!(
+        world
+            .api
+            .get(&format!("/{WORD}/{CUSTOMER}"))
+            .await
+            .unwrap()
+            .status,
+        404
+    );
+    assert_eq!(
+        world
+            .api
+            .get(&format!("/v1/events?after={WORD}"))
+            .await
+            .unwrap()
+            .status,
+        400
+    );
     let wrong = world.api.with_key(rig::API_ID, "wrong-secret");
     for _ in 0..5 {
         let status = wrong.get("/v1/calls").await.unwrap().status;
@@ -210,14 +331,22 @@ async fn callers_that_are_no_good() {
     world.start(&call).await;
     call.dtmf(DIGIT).await.unwrap();
     let payload = format!("{{\"event\": \"media\", \"media\": {{\"payload\": \"{WORD}!\"}}}}");
-    for bad in [WORD.to_owned(), format!("{{\"event\": \"{WORD}\"}}"), format!("{{\"{CUSTOMER}"), payload] {
+    for bad in [
+        WORD.to_owned(),
+        format!("{{\"event\": \"{WORD}\"}}"),
+        format!("{{\"{CUSTOMER}"),
+        payload,
+    ] {
         call.send_text(bad).await.unwrap();
     }
     call.send_binary(WORD.into()).await.unwrap();
     for _ in 0..10 {
         drop(call.send_text(format!("{{\"{CUSTOMER}")).await);
     }
-    assert_eq!(call.closed(Duration::from_secs(20)).await.unwrap().code, Some(1007));
+    assert_eq!(
+        call.closed(Duration::from_secs(20)).await.unwrap().code,
+        Some(1007)
+    );
     drop(call);
     world.until_state(&guid, "gone").await;
     world.end().await;

@@ -103,7 +103,7 @@ async fn a_row_of_nonsense_closes_the_socket_and_one_good_message_breaks_the_row
         [bad(&world, "json").await, bad(&world, "binary").await],
         [50.0, 5.0]
     );
-    witness.is_unharmed(&world).await;
+    witness.assert_unharmed(&world).await;
     until_metric(&world, "antiphon_twilio_sockets", |sockets| sockets == 0.0).await;
     world.end().await;
 }
@@ -129,7 +129,7 @@ async fn a_flood_of_messages_without_sound_is_read_and_forgotten() {
     world.stop(&call).await;
     assert_eq!(heard(&world, &guid, Role::Customer), ["customer-greeting"]);
     call.hang_up().await.unwrap();
-    witness.is_unharmed(&world).await;
+    witness.assert_unharmed(&world).await;
     world.end().await;
 }
 

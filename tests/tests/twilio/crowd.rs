@@ -63,7 +63,7 @@ async fn headers_that_are_too_large_or_too_many_are_told_so() {
         answer.is_empty() || answer.starts_with("HTTP/1.1 431 "),
         "{answer}"
     );
-    witness.is_unharmed(&world).await;
+    witness.assert_unharmed(&world).await;
     until_metric(&world, "antiphon_http_connections", |open| open <= 5.0).await;
     world.end().await;
 }
@@ -104,11 +104,11 @@ async fn upgrades_that_never_come_to_their_end_are_given_up() {
     let accepted = "antiphon_http_connections_accepted_total";
     until_metric(&world, accepted, |accepted| accepted >= 500.0).await;
     // Amid all of them a call is what it always is.
-    witness.is_unharmed(&world).await;
+    witness.assert_unharmed(&world).await;
     let answers = join_all(crowd.into_iter().map(rest)).await;
     assert!(answers.iter().all(|answer| !answer.contains(" 101 ")));
     until_metric(&world, "antiphon_http_connections", |open| open <= 5.0).await;
-    Witness::of(&world).await.is_unharmed(&world).await;
+    Witness::of(&world).await.assert_unharmed(&world).await;
     world.end().await;
 }
 
@@ -120,7 +120,7 @@ async fn sockets_that_never_say_a_word_are_closed() {
     options.greeting = Greeting::None;
     let dialled = join_all((0..200).map(|_| TwilioCall::dial(options.clone()))).await;
     let mut crowd: Vec<TwilioCall> = dialled.into_iter().map(Result::unwrap).collect();
-    witness.is_unharmed(&world).await;
+    witness.assert_unharmed(&world).await;
     for call in &mut crowd {
         assert_eq!(closed(call).await, close(1008, "no_start"));
     }
@@ -158,7 +158,7 @@ async fn a_socket_too_many_is_sent_away_until_there_is_room() {
         }
     };
     let third = eventually("room for another", room).await;
-    witness.is_unharmed(&world).await;
+    witness.assert_unharmed(&world).await;
     drop(third);
     world.end().await;
 }
@@ -178,6 +178,6 @@ async fn a_connection_too_many_is_sent_away_and_those_inside_stay() {
     until_metric(&world, refused, |refused| refused >= 20.0).await;
     drop(crowd);
     until_metric(&world, "antiphon_http_connections", |open| open <= 5.0).await;
-    witness.is_unharmed(&world).await;
+    witness.assert_unharmed(&world).await;
     world.end().await;
 }

@@ -119,7 +119,7 @@ async fn a_frame_against_the_protocol_ends_its_call_and_no_other() {
             "{what}"
         );
     }
-    witness.is_unharmed(&world).await;
+    witness.assert_unharmed(&world).await;
     let ended = "antiphon_twilio_sockets_ended_total{reason=\"protocol\"}";
     until_metric(&world, ended, |sockets| sockets == count as f64).await;
     world.end().await;
@@ -137,7 +137,7 @@ async fn a_text_that_is_not_utf_8_ends_its_call_and_no_other() {
         assert_eq!(closed(&mut call).await, close(1007, "nonsense"));
         world.until_state(call.call_sid(), "gone").await;
     }
-    witness.is_unharmed(&world).await;
+    witness.assert_unharmed(&world).await;
     world.end().await;
 }
 
@@ -166,7 +166,7 @@ async fn a_message_that_only_says_it_is_too_large_is_not_waited_for() {
         );
         world.until_state(call.call_sid(), "gone").await;
     }
-    witness.is_unharmed(&world).await;
+    witness.assert_unharmed(&world).await;
     let ended = "antiphon_twilio_sockets_ended_total{reason=\"too_large\"}";
     until_metric(&world, ended, |sockets| sockets == 4.0).await;
     world.end().await;
@@ -202,7 +202,7 @@ async fn a_flood_of_pings_whose_answers_nobody_reads_does_not_stop_the_sound() {
     // And now that they are read, the call can be closed as ever.
     call.hang_up().await.unwrap();
     world.until_state(&guid, "gone").await;
-    witness.is_unharmed(&world).await;
+    witness.assert_unharmed(&world).await;
     world.end().await;
 }
 

@@ -128,7 +128,7 @@ async fn a_message_of_a_megabyte_ends_its_call_and_no_other() {
     until_metric(&world, ended, |sockets| sockets == 1.0).await;
     // What was heard before is not lost with it.
     assert_eq!(heard(&world, &guid, Role::Customer), ["customer-greeting"]);
-    witness.is_unharmed(&world).await;
+    witness.assert_unharmed(&world).await;
     until_metric(&world, "antiphon_twilio_sockets", |sockets| sockets == 0.0).await;
     world.end().await;
 }

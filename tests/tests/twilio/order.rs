@@ -92,7 +92,7 @@ async fn a_second_start_for_another_call_closes_the_socket() {
     assert!(world.call(&other.sids().call).await.is_null());
     let refused = ("refused".to_owned(), "client".to_owned());
     assert_eq!(endings(&world, &guid).await, [refused.clone(), refused]);
-    witness.is_unharmed(&world).await;
+    witness.assert_unharmed(&world).await;
     world.end().await;
 }
 

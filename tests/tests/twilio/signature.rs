@@ -141,7 +141,7 @@ async fn without_a_good_signature_nobody_is_let_in_and_nobody_is_told_why() {
     }
     bodies.dedup();
     assert_eq!(bodies.len(), 1);
-    witness.is_unharmed(&world).await;
+    witness.assert_unharmed(&world).await;
     world.end().await;
 }
 
@@ -260,7 +260,7 @@ async fn a_token_is_rotated_while_calls_run() {
     std::fs::write(&file, "[twilio]\nauth_tokens = [\"newest\"]\n").unwrap();
     hang_up_the_terminal().await;
     assert_eq!(status(&world, signed("new")).await, 101);
-    witness.is_unharmed(&world).await;
+    witness.assert_unharmed(&world).await;
     world.end().await;
 }
 

@@ -51,7 +51,7 @@ async fn a_stalled_service_costs_the_oldest_sound_and_neither_the_socket_nor_the
             .all(|stream| stream["waitingSamples"].as_u64() <= Some(8 * 8_000 + 800))
     };
     assert!(waits(&world.call(&guid).await));
-    witness.is_unharmed(&world).await;
+    witness.assert_unharmed(&world).await;
     // The service takes sound again.
     world
         .until_heard(|streams| {

@@ -29,7 +29,7 @@ impl Witness {
     }
 
     /// Speaks on, and sees that each sample of both sides was heard from the beginning.
-    pub(crate) async fn is_unharmed(mut self, world: &World) {
+    pub(crate) async fn assert_unharmed(mut self, world: &World) {
         world.say(&mut self.0, "agent-greeting").await;
         world.stop(&self.0).await;
         let guid = self.0.call_sid();

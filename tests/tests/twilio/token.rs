@@ -101,7 +101,7 @@ async fn a_token_that_is_not_ours_or_not_in_time_opens_nothing() {
     let count = |result| format!("antiphon_twilio_upgrades_total{{result=\"{result}\"}}");
     assert_eq!(world.metric(&count("expired_token")).await, 1.0);
     assert!(world.metric(&count("bad_token")).await >= 9.0);
-    witness.is_unharmed(&world).await;
+    witness.assert_unharmed(&world).await;
     world.end().await;
 }
 

@@ -92,6 +92,7 @@ fn a_lost_frame_becomes_silence_of_its_length_once_the_window_is_over() {
         world.say(index * FRAME, b'a' + index as u8);
     }
     assert_eq!(world.leg.stats().filled, FRAME);
+    assert_eq!(world.leg.stats().reordered, 0, "nothing was overtaken");
     assert_eq!(spell(&world.heard()), "ab.defgh");
 }
 

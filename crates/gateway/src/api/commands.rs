@@ -14,7 +14,7 @@ use super::errors::{ApiError, Code};
 use super::observe::RequestId;
 use super::shapes::{
     CommandResponse, StartRequest, StartResponse, StartedStream, StartedStreams, StopRequest,
-    StopResponse, StoppedStream, StoppedStreams, StreamingUrl,
+    StopResponse, StoppedStream, StoppedStreams, StreamingUrl, millis,
 };
 use super::{Api, body, judge};
 use crate::metrics::labels::CommandName;
@@ -181,7 +181,7 @@ impl<'a> Log<'a> {
             Err(error) => error.code.as_str(),
         };
         self.api.state.metrics.command(self.command, label, took);
-        let ms = took.as_millis();
+        let ms = millis(took);
         match outcome {
             Ok(_) => tracing::debug!(
                 request_id = %id, call, command, outcome = label, ms, "A command was carried out."
