@@ -82,9 +82,15 @@ fn pipeline(criterion: &mut Criterion) {
     });
 }
 
+fn quick() -> Criterion {
+    Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+}
+
 criterion_group! {
     name = benches;
-    config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
+    config = quick();
     targets = decoding, pipeline
 }
 criterion_main!(benches);

@@ -1,4 +1,5 @@
-//! Sound on its way from the caller to the service: the same samples, and every phrase in its place.
+//! Sound on its way from the caller to the service: the same samples, and every phrase in its
+//! place.
 
 use std::time::Duration;
 

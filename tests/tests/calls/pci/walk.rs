@@ -1,8 +1,8 @@
 //! Random stories of commands, sound and hang-ups, each sample of which says when it was spoken.
 //!
-//! Between two answers of the API all frames carry one code, another one each time. So the service's
-//! samples tell what it heard from behind a gate. `SEED=36` repeats one story, `STORIES=1000` tells
-//! more.
+//! Between two answers of the API all frames carry one code, another one each time. So the
+//! service's samples tell what it heard from behind a gate. `SEED=36` repeats one story,
+//! `STORIES=1000` tells more.
 
 use std::collections::{BTreeMap, BTreeSet};
 

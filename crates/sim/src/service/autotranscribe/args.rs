@@ -111,8 +111,8 @@ struct FaultArgs {
     /// Answer nothing for so long after startStream.
     #[arg(long, default_value = "0s", value_parser = duration)]
     start_delay: Duration,
-    /// Break the stream: WHAT[@AFTER], as in reset@2s, drop, black-hole, close:1000, final:5000,
-    /// stall:10s@1s.
+    /// Break the stream: WHAT or WHAT@AFTER, as in reset@2s, drop, black-hole, close:1000,
+    /// final:5000, stall:10s@1s.
     #[arg(long)]
     cut: Option<CutAfter>,
     /// Close without a finalResponse.
