@@ -193,8 +193,9 @@ def any_url() -> str:
     """A URL as it may be written in TwiML or in a webhook's settings."""
     scheme = random_.choice(["wss", "https", "http", "ws"])
     port = random_.choice(["", "", ":443", ":80", ":8443"])
+    host = random_.choice(["h.example", "[::1]", "ü.example"])
     query = random_.choice(["", f"?{part(0, 40)}"])
-    return f"{scheme}://{random_.choice(['h.example', '[::1]', 'ü.example'])}{port}/{text(0, 40)}{query}"
+    return f"{scheme}://{host}{port}/{text(0, 40)}{query}"
 
 
 def fields() -> dict[str, list[str]]:

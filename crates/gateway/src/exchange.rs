@@ -304,12 +304,13 @@ impl Desk {
         let (handle, stream) = Stream::new(Arc::clone(&self.world.upstream), spec.clone(), source);
         let span = self.calls.get(&spec.call).map(|entry| entry.span.clone());
         let span = span.unwrap_or_else(tracing::Span::none);
-        self.world.tasks.spawn(stream.run().instrument(span));
         let opened = Event::StreamOpened {
             stream: spec.id.clone(),
             role: spec.role,
         };
         self.world.bus.publish(&spec.call, opened);
+        // Only now: the stream tells its own news from another thread, and it was opened first.
+        self.world.tasks.spawn(stream.run().instrument(span));
         let entry = StreamEntry {
             handle,
             spec,

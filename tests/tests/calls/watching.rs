@@ -58,7 +58,6 @@ async fn a_call_is_told_in_order_from_its_beginning_to_its_end() {
         (place("callStarted", ""), place("callEnded", "")),
         (0, told.len() - 1)
     );
-    for e in &told { eprintln!("PROBE {} {} {}", e["id"], e["type"], e["role"].as_str().or(e["sender"]["role"].as_str()).or(e["state"].as_str()).or(e["side"].as_str()).unwrap_or("")); }
     let changes = of(&told, "callChanged", "");
     let states: Vec<_> = changes.iter().map(|event| &event["state"]).collect();
     assert_eq!(

@@ -235,6 +235,10 @@ async fn a_stop_in_an_outage_is_answered_and_can_throw_away_what_waits() {
     assert!(world.heard(Role::Customer).is_empty());
     world.start(&call).await;
     world.say(&mut call, "customer-goodbye").await;
+    // A stop throws away what is not sent yet here too.
+    world
+        .until_told(&guid, |told| of(told, "transcript", "").len() == 1)
+        .await;
     world.stop(&call).await;
     assert_eq!(world.heard(Role::Customer), ["customer-goodbye"]);
     call.hang_up().await.unwrap();
