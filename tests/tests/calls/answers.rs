@@ -254,6 +254,30 @@ async fn what_a_start_asks_of_the_recogniser_reaches_it() {
     world.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_too_long_is_answered_and_the_client_told_to_connect_anew() {
+    let world = World::new().await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("{}/mg-autotranscribe/v1/start-streaming", world.base);
+    for _ in 0..20 {
+        let request = client
+            .post(&url)
+            .header("asapp-api-id", rig::API_ID)
+            .header("asapp-api-secret", rig::API_SECRET)
+            .header("content-type", "application/json");
+        let refused = request.body(vec![b'x'; 240_000]).send().await.unwrap();
+        assert_eq!(refused.status(), 413);
+        assert_eq!(refused.headers()["connection"], "close");
+        let next = client
+            .get(format!("{}/health/live", world.base))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(next.status(), 200);
+    }
+    world.end().await;
+}
+
 fn status(body: &Value, role: &str) -> u64 {
     body["autotranscribeResponse"][role]["status"]["code"]
         .as_u64()

@@ -275,17 +275,16 @@ async fn the_metrics_that_matter_move() {
     let frames = |gate: &str| format!("antiphon_twilio_frames_total{{gate=\"{gate}\"}}");
     world.say(&mut call, "customer-account").await;
     let gated = call.frames_sent() as f64;
-    assert_eq!(world.metric(&frames("shut")).await, gated);
+    world.until_metric(&frames("shut"), gated).await;
     world.start(&call).await;
-    assert_eq!(
-        world.metric("antiphon_calls{state=\"streaming\"}").await,
-        1.0
-    );
+    world
+        .until_metric("antiphon_calls{state=\"streaming\"}", 1.0)
+        .await;
     assert_eq!(world.metric("antiphon_upstream_streams_open").await, 2.0);
     assert_eq!(world.metric("antiphon_twilio_sockets").await, 1.0);
     world.say(&mut call, "customer-greeting").await;
     let passed = call.frames_sent() as f64 - gated;
-    assert_eq!(world.metric(&frames("open")).await, passed);
+    world.until_metric(&frames("open"), passed).await;
     let stopped = world.stop(&call).await;
     let confirmed = stopped.confirmed_bytes("agent").unwrap() * 2;
     assert_eq!(

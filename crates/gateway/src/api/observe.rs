@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONNECTION, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -69,6 +69,13 @@ fn envelope(response: Response, id: RequestId) -> Response {
     let mut response = (error.code.status(), Json(body)).into_response();
     if let Some(allow) = parts.headers.remove(ALLOW) {
         response.headers_mut().insert(ALLOW, allow);
+    }
+    if matches!(error.code, Code::Timeout | Code::TooLarge) {
+        // The rest of the body is not read, so the connection ends: a client that is not told sends
+        // its next request into it.
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if let Some(wait) = error.retry_after {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);

@@ -1,8 +1,9 @@
 //! The memory of a gateway that is a process of its own, searched for what was said.
 //!
 //! What is promised is that no sample exists behind a shut gate: neither as the codes that a frame
-//! brings nor decoded. What is not promised is that the text of a message, with the codes in base64,
-//! is wiped from the buffer that the socket was read into: the next few messages take its place.
+//! brings nor decoded. What is not promised is that the text of a message, with the codes in
+//! base64, is wiped from the buffer that the socket was read into: a few KiB of the newest messages
+//! stay there until others take their place.
 
 use std::time::Duration;
 
