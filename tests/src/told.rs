@@ -31,7 +31,7 @@ impl World {
         .await
     }
 
-    /// Waits until a number of `/metrics` is this one. An answer may overtake what is counted of it.
+    /// Waits until a number of `/metrics` is this one: an answer may overtake what is counted.
     pub async fn until_metric(&self, series: &str, value: f64) {
         eventually(series, async {
             while self.metric(series).await != value {}
