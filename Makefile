@@ -26,7 +26,7 @@ test: ## every test but load and fuzz, with the oracles
 
 oracles: $(PYTHON) ## what others say: twilio, streamdouble, schemathesis, promtool
 	@deploy/install promtool
-	$(CARGO) build --quiet -p antiphon-gateway -p antiphon-sim -p antiphon-tests --bins
+	$(CARGO) build --quiet --workspace --bins --tests
 	$(PYTHON) tests/oracles/run.py
 
 check: fmt clippy doc deny purity ## formatting, lints, documentation, licences, arrows
