@@ -1,25 +1,5 @@
-//! G.711 for tests, by ITU-T's formulas and not by tables, so that it owes nothing to what it
+//! G.711 A-law for tests, by ITU-T's formulas and not by tables, so that it owes nothing to what it
 //! tests.
-
-/// One sample to μ-law.
-pub(crate) fn encode_mu(sample: i16) -> u8 {
-    let magnitude = i32::from(sample).abs().min(32_635) + 132;
-    let segment = 31 - magnitude.leading_zeros() as i32 - 7;
-    let mantissa = (magnitude >> (segment + 3)) & 0x0f;
-    let sign = if sample < 0 { 0x80 } else { 0 };
-    !(sign | (segment << 4) | mantissa) as u8
-}
-
-/// One sample from μ-law.
-pub(crate) fn decode_mu(code: u8) -> i16 {
-    let code = i32::from(!code);
-    let magnitude = ((((code & 0x0f) << 3) + 132) << ((code >> 4) & 7)) - 132;
-    (if code & 0x80 == 0 {
-        magnitude
-    } else {
-        -magnitude
-    }) as i16
-}
 
 /// One sample to A-law.
 pub(crate) fn encode_a(sample: i16) -> u8 {
