@@ -45,6 +45,9 @@ pub struct Leg {
     expected: u64,
     order: Order,
     stats: LegStats,
+    /// Whether it has just followed a jump of the other side's clock, short of its last
+    /// `quiet_after`.
+    following: bool,
     /// When sound last came; what is released later arrived at this time.
     touched: Instant,
 }
@@ -107,6 +110,7 @@ impl Leg {
             expected: 0,
             order,
             stats,
+            following: false,
             touched: now,
         }
     }
@@ -206,6 +210,7 @@ impl Leg {
         if silence > audio::samples(self.config.gap_fill_max) {
             // The other side's clock jumped: this side follows it, it is not filled.
             self.stats.skipped += silence;
+            self.following = true;
             self.jump(now, silence, out);
             return true;
         }
@@ -250,6 +255,9 @@ impl Leg {
     fn place(&mut self, now: Instant, frame: Frame<'_>, out: &mut Backlog) -> bool {
         let wobble = audio::samples(self.config.wobble);
         let ahead = frame.position.saturating_sub(self.expected);
+        // The last `quiet_after` of a jump that this side followed is part of the jump, not a loss.
+        let follows = self.following && ahead <= audio::samples(self.config.quiet_after);
+        self.following = false;
         if ahead <= wobble {
             let passed = self.stats.passed;
             let ready = self.write(now, frame, out);
@@ -257,7 +265,7 @@ impl Leg {
             self.stats.reordered += u64::from(in_time && self.order.is_overtaken(frame.position));
             return ready;
         }
-        if ahead > audio::samples(self.config.gap_fill_max) {
+        if follows || ahead > audio::samples(self.config.gap_fill_max) {
             self.release(now, out);
             let jump = frame.position - self.expected;
             self.expected += jump;

@@ -190,6 +190,18 @@ fn a_quiet_side_follows_a_jump_of_the_session_clock_without_being_filled() {
 }
 
 #[test]
+fn the_end_of_a_jump_that_a_side_followed_is_no_loss() {
+    let mut world = World::open();
+    world
+        .leg
+        .advance(world.now, 60_000 * 8, Some(&mut world.out));
+    world.say(60_000 * 8, b'a');
+    assert_eq!(world.leg.stats().skipped, 60_000 * 8);
+    assert_eq!(world.leg.stats().filled, 0);
+    assert_eq!(spell(&world.heard()), "a");
+}
+
+#[test]
 fn both_sides_of_a_start_have_one_zero() {
     let mut world = World::shut();
     world.say(0, b'a');
