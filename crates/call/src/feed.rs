@@ -55,6 +55,10 @@ struct Joint {
     leg: Leg,
     line: Option<Arc<Line>>,
     fed: bool,
+    /// Times the gate was opened.
+    openings: u64,
+    /// Who brings the sound, if it wants to be woken when the gate opens.
+    feeder: Option<Waker>,
 }
 
 #[derive(Debug)]
@@ -75,6 +79,8 @@ pub fn leg(now: Instant, config: LegConfig, clock: MediaClock) -> (LegFeed, LegC
         leg: Leg::new(now, config),
         line: None,
         fed: true,
+        openings: 0,
+        feeder: None,
     }));
     let control = LegControl {
         joint: Arc::clone(&joint),
@@ -106,6 +112,23 @@ impl LegFeed {
         lock(&self.joint).leg.gate()
     }
 
+    /// The present opening of the gate: another number each time it opens. `None` while it is not
+    /// open.
+    pub fn opening(&self) -> Option<u64> {
+        lock(&self.joint).opening()
+    }
+
+    /// As [`LegFeed::opening`]; and the task is woken when the gate opens next, so that it can put
+    /// aside what had arrived by then and was not read yet.
+    pub fn watch_opening(&self, context: &Context<'_>) -> Option<u64> {
+        let mut joint = lock(&self.joint);
+        match &mut joint.feeder {
+            Some(feeder) => feeder.clone_from(context.waker()),
+            None => joint.feeder = Some(context.waker().clone()),
+        }
+        joint.opening()
+    }
+
     /// Brings one frame. Never waits.
     pub fn push(&self, now: Instant, frame: Frame<'_>) {
         let end = frame
@@ -128,6 +151,12 @@ impl LegFeed {
     pub fn catch_up(&self, now: Instant) {
         let clock = self.clock.now();
         self.with(|leg, backlog| leg.advance(now, clock, backlog));
+    }
+
+    /// Tells the leg that the platform had nothing to send before `position`, so that silence in
+    /// front of the next frame is not taken for loss.
+    pub fn quiet_until(&self, now: Instant, position: u64) {
+        self.with(|leg, backlog| leg.quiet_until(now, position, backlog));
     }
 
     /// What the leg has seen.
@@ -173,6 +202,7 @@ impl LegControl {
         let line = Arc::new(Line { inner });
         joint.leg.open(zero);
         joint.line = Some(Arc::clone(&line));
+        opened(joint);
         Some(ChunkSource { line })
     }
 
@@ -204,6 +234,7 @@ impl LegControl {
         let held = joint.line.is_some() && joint.fed;
         if held {
             joint.leg.resume();
+            opened(joint);
         }
         held
     }
@@ -274,6 +305,10 @@ impl Drop for ChunkSource {
 }
 
 impl Joint {
+    fn opening(&self) -> Option<u64> {
+        (self.leg.gate() == Gate::Open).then_some(self.openings)
+    }
+
     /// The gate is open only towards a line, so without one it is shut already.
     fn shut(&mut self, discard: bool) {
         if let Some(line) = self.line.take() {
@@ -308,6 +343,16 @@ impl LineInner {
             Some(waker) => waker.clone_from(context.waker()),
             None => self.waker = Some(context.waker().clone()),
         }
+    }
+}
+
+/// The gate was opened: whoever brings the sound is told.
+fn opened(mut joint: MutexGuard<'_, Joint>) {
+    joint.openings += 1;
+    let feeder = joint.feeder.take();
+    drop(joint);
+    if let Some(feeder) = feeder {
+        feeder.wake();
     }
 }
 

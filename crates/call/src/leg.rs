@@ -3,11 +3,16 @@
 //! The gate comes first. Behind a gate that is not open a frame is a length and nothing else, so no
 //! decoded sample of it ever exists.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::audio::{self, Frame};
 use crate::backlog::{Backlog, Gap, GapReason};
+use crate::conceal::Concealer;
 use crate::order::{Held, Order};
+
+mod stats;
+
+pub use stats::{LegConfig, LegStats};
 
 /// Whether sound may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -21,21 +26,6 @@ pub enum Gate {
     Shut,
 }
 
-/// The limits of one leg.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LegConfig {
-    /// A longer jump of the platform's clock is a discontinuity; a shorter one is filled with
-    /// silence.
-    pub gap_fill_max: Duration,
-    /// How many frames may wait for one that was overtaken; 0 for platforms that keep order by
-    /// themselves.
-    pub order_frames: usize,
-    /// A side that is silent for so long while the other speaks is filled with silence.
-    pub quiet_after: Duration,
-    /// A frame this near to where it is expected is put there: platforms round their clocks.
-    pub wobble: Duration,
-}
-
 /// One leg's pipeline and its gate. Its clock counts samples at 8 kHz and is never set back.
 #[derive(Debug)]
 pub struct Leg {
@@ -44,6 +34,8 @@ pub struct Leg {
     /// The leg's clock: where the next sample is expected.
     expected: u64,
     order: Order,
+    /// Only if holes are concealed.
+    concealer: Option<Box<Concealer>>,
     stats: LegStats,
     /// Whether it has just followed a jump of the other side's clock, short of its last
     /// `quiet_after`.
@@ -52,64 +44,18 @@ pub struct Leg {
     touched: Instant,
 }
 
-/// What a leg has seen, in samples unless it says otherwise.
-///
-/// `passed + filled + quiet + skipped + paused + gated` equals the leg's clock, always.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LegStats {
-    /// Frames that came in, in whatever state of the gate. A count of frames.
-    pub frames: u64,
-    /// Sound that came in, in whatever state of the gate.
-    pub received: u64,
-    /// Sound that went on to a stream.
-    pub passed: u64,
-    /// Silence put where the platform lost sound.
-    pub filled: u64,
-    /// Silence put where the platform had nothing to send on this side.
-    pub quiet: u64,
-    /// Clock jumped over without any sound.
-    pub skipped: u64,
-    /// Silence put in place of sound during a pause.
-    pub paused: u64,
-    /// Clock that ran while the gate was shut.
-    pub gated: u64,
-    /// Sound that came after its place was taken: late or double, dropped.
-    pub late: u64,
-    /// Frames that had been overtaken and came in time to be put back. A count of frames.
-    pub reordered: u64,
-    /// Peak of the newest frame that passed, 0 to 32768.
-    pub peak: u16,
-}
-
-impl Default for LegConfig {
-    fn default() -> Self {
-        Self {
-            gap_fill_max: Duration::from_secs(5),
-            order_frames: 3,
-            quiet_after: Duration::from_millis(200),
-            wobble: Duration::from_millis(5),
-        }
-    }
-}
-
-impl LegStats {
-    /// The leg's clock, as the sum of what became of it.
-    pub fn clock(&self) -> u64 {
-        self.passed + self.filled + self.quiet + self.skipped + self.paused + self.gated
-    }
-}
-
 impl Leg {
     /// With its gate shut and its clock at 0.
     pub fn new(now: Instant, config: LegConfig) -> Self {
         let order = Order::new(config.order_frames);
-        let stats = LegStats::default();
+        let concealer = (!config.conceal_max.is_zero()).then(|| Box::new(Concealer::new()));
         Self {
             config,
             gate: Gate::Shut,
             expected: 0,
             order,
-            stats,
+            concealer,
+            stats: LegStats::default(),
             following: false,
             touched: now,
         }
@@ -152,16 +98,14 @@ impl Leg {
     /// From here on sound becomes silence. What overtook its predecessors goes out first.
     pub fn pause(&mut self, out: &mut Backlog) {
         self.release(self.touched, out);
-        self.gate = Gate::Paused;
-        self.stats.peak = 0;
+        self.close(Gate::Paused);
     }
 
     /// From here on sound becomes nothing. What overtook its predecessors goes out first, and the
     /// backlog is finished.
     pub fn shut(&mut self, out: &mut Backlog) {
         self.release(self.touched, out);
-        self.gate = Gate::Shut;
-        self.stats.peak = 0;
+        self.close(Gate::Shut);
         out.finish(self.touched);
     }
 
@@ -193,6 +137,20 @@ impl Leg {
     /// silence. True if a chunk became ready.
     pub fn advance(&mut self, now: Instant, clock: u64, out: Option<&mut Backlog>) -> bool {
         let to = clock.saturating_sub(audio::samples(self.config.quiet_after));
+        self.quiet(now, to, out)
+    }
+
+    /// The platform had nothing to send before `to`, so nothing of it is lost: it is filled with
+    /// silence. True if a chunk became ready.
+    pub fn quiet_until(&mut self, now: Instant, to: u64, out: Option<&mut Backlog>) -> bool {
+        // What waits for its predecessors waits on, unless this silence is behind it.
+        let end = self.order.end().unwrap_or(0).max(self.expected);
+        // Nearer than this is a rounded clock.
+        let from = end + audio::samples(self.config.wobble);
+        to > from && self.quiet(now, to, out)
+    }
+
+    fn quiet(&mut self, now: Instant, to: u64, out: Option<&mut Backlog>) -> bool {
         if to <= self.expected {
             return false;
         }
@@ -208,14 +166,24 @@ impl Leg {
         let silence = to.saturating_sub(self.expected);
         self.expected += silence;
         if silence > audio::samples(self.config.gap_fill_max) {
-            // The other side's clock jumped: this side follows it, it is not filled.
+            // The clock jumped: this side follows it, it is not filled.
             self.stats.skipped += silence;
             self.following = true;
             self.jump(now, silence, out);
             return true;
         }
         self.stats.quiet += silence;
+        self.forget();
         out.append_silence(now, silence) | released
+    }
+
+    /// Nothing of what was said is kept behind a gate that is not open.
+    fn close(&mut self, gate: Gate) {
+        self.gate = gate;
+        self.stats.peak = 0;
+        if let Some(concealer) = &mut self.concealer {
+            concealer.wipe();
+        }
     }
 
     fn count(&mut self, now: Instant, length: u64) {
@@ -340,13 +308,27 @@ impl Leg {
             self.expected += lost;
             self.stats.filled += lost;
         }
-        let filled = out.append_silence(now, lost);
+        let filled = self.fill(now, lost, out);
         let frame = Frame {
             position: held.position,
             codec: held.codec,
             payload: &held.payload,
         };
         self.write(now, frame, out) | filled
+    }
+
+    /// Fills a hole: with what the voice would have gone on to do, then with silence.
+    fn fill(&mut self, now: Instant, lost: u64, out: &mut Backlog) -> bool {
+        let Some(concealer) = self.concealer.as_deref_mut().filter(|_| lost > 0) else {
+            return out.append_silence(now, lost);
+        };
+        let max = audio::samples(self.config.conceal_max);
+        let mut concealed = 0;
+        let ready = out.append(now, |samples| {
+            concealed = concealer.conceal(lost, max, samples);
+        });
+        self.stats.concealed += concealed;
+        out.append_silence(now, lost - concealed) | ready
     }
 
     /// Decodes a frame to the end of the backlog, without the part whose place is taken.
@@ -367,10 +349,15 @@ impl Leg {
             return false;
         }
         let mut peak = 0;
+        let concealer = self.concealer.as_deref_mut();
         let ready = out.append(now, |samples| {
             let before = samples.len();
             frame.codec.decode(rest, samples);
-            peak = samples[before..]
+            let fresh = &mut samples[before..];
+            if let Some(concealer) = concealer {
+                concealer.hear(fresh);
+            }
+            peak = fresh
                 .iter()
                 .map(|sample| sample.unsigned_abs())
                 .max()
@@ -380,14 +367,21 @@ impl Leg {
         ready
     }
 
-    fn jump(&self, now: Instant, length: u64, out: &mut Backlog) {
+    fn jump(&mut self, now: Instant, length: u64, out: &mut Backlog) {
         let at = out.end();
         out.note(Gap {
             from: at,
             to: at + length,
             reason: GapReason::Discontinuity,
         });
+        self.forget();
         out.skip(now, length);
+    }
+
+    fn forget(&mut self) {
+        if let Some(concealer) = &mut self.concealer {
+            concealer.forget();
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 
 pub mod audio;
 pub mod backlog;
+mod conceal;
 pub mod ending;
 pub mod feed;
 pub mod leg;

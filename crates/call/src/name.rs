@@ -67,13 +67,15 @@ pub enum Side {
     Second,
 }
 
-/// Who speaks. A start gives a role to a side.
+/// Who speaks. A start gives a role to each leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
     /// `agent`
     Agent,
     /// `customer`
     Customer,
+    /// `mixed`: one line carries both parties.
+    Mixed,
 }
 
 impl Namespace {
@@ -149,20 +151,32 @@ impl Side {
 }
 
 impl Role {
-    /// Both, in alphabetical order.
+    /// All of them, in alphabetical order.
+    pub const ALL: [Self; 3] = [Self::Agent, Self::Customer, Self::Mixed];
+
+    /// Both parties, in alphabetical order.
     pub const BOTH: [Self; 2] = [Self::Agent, Self::Customer];
 
-    /// The control API's and AutoTranscribe's spelling.
+    /// The control API's spelling, and for `mixed` the native API's.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Agent => "agent",
             Self::Customer => "customer",
+            Self::Mixed => "mixed",
         }
     }
 
     /// Reads that spelling; anything else is `None`.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::BOTH.into_iter().find(|role| role.as_str() == text)
+        Self::ALL.into_iter().find(|role| role.as_str() == text)
+    }
+
+    /// The party as which the contract knows it: a mixed line counts as the customer's.
+    pub fn party(self) -> Self {
+        match self {
+            Self::Agent => Self::Agent,
+            Self::Customer | Self::Mixed => Self::Customer,
+        }
     }
 }
 
@@ -238,7 +252,7 @@ mod tests {
         for namespace in Namespace::ALL {
             assert_eq!(Namespace::parse(namespace.as_str()), Some(namespace));
         }
-        for role in Role::BOTH {
+        for role in Role::ALL {
             assert_eq!(Role::parse(role.as_str()), Some(role));
         }
         assert_eq!(Namespace::parse("Twilio"), None);

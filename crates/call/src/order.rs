@@ -39,6 +39,13 @@ impl Order {
         self.held.is_empty()
     }
 
+    /// Where the last frame that is held ends.
+    pub fn end(&self) -> Option<u64> {
+        let last = self.held.last()?;
+        let samples = last.codec.samples(last.payload.len());
+        Some(last.position.saturating_add(samples))
+    }
+
     /// Whether a frame that belongs behind one at `position` is held.
     pub fn is_overtaken(&self, position: u64) -> bool {
         self.held

@@ -33,6 +33,8 @@ pub enum Planted {
     FailedGateLeftOpen,
     /// A leg that comes after `start_timeout` is opened and waited for.
     LateJoinerAwaited,
+    /// What the platform learns of who speaks is not taken in.
+    LearnedRoleIgnored,
     /// The other half that comes while streaming does not join.
     OtherHalfIgnored,
     /// A pause is answered before the gates have confirmed.
@@ -41,6 +43,8 @@ pub enum Planted {
     PauseLostWithLastStream,
     /// A leg that comes during a pause has its gate opened at once.
     PausedLegOpened,
+    /// A start whose name turns out to be another call's is lost.
+    RenamedStartLost,
     /// Newer media leaves the older leg's gate open.
     ReplacedLegKept,
     /// A resume opens the gates before the pause is confirmed.
@@ -53,8 +57,12 @@ pub enum Planted {
     StopAnswersEarly,
     /// A stop that wins over a pause leaves the pause unanswered.
     StopLosesPause,
+    /// Both legs of a start get one stream.
+    StreamShared,
     /// What came of a stream is forgotten, its name is not.
     StreamsRemembered,
+    /// A leg's role goes by its side, whatever the platform suggests.
+    SuggestionIgnored,
     /// The receipt of an earlier shutting confirms a later one.
     TicketIgnored,
 }
@@ -62,24 +70,28 @@ pub enum Planted {
 #[cfg(feature = "planted")]
 impl Planted {
     /// All of them, in alphabetical order.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 22] = [
         Self::AwaitedNeverExpires,
         Self::CallForgottenWithLeg,
         Self::DeafLegKept,
         Self::DrainNeverEnds,
         Self::FailedGateLeftOpen,
         Self::LateJoinerAwaited,
+        Self::LearnedRoleIgnored,
         Self::OtherHalfIgnored,
         Self::PauseAnswersEarly,
         Self::PauseLostWithLastStream,
         Self::PausedLegOpened,
+        Self::RenamedStartLost,
         Self::ReplacedLegKept,
         Self::ResumeBeforeReceipt,
         Self::StartDuringStop,
         Self::StartLostWithLastLeg,
         Self::StopAnswersEarly,
         Self::StopLosesPause,
+        Self::StreamShared,
         Self::StreamsRemembered,
+        Self::SuggestionIgnored,
         Self::TicketIgnored,
     ];
 }

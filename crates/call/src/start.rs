@@ -6,13 +6,29 @@ use std::time::Duration;
 use crate::name::{CallName, Role, Side, StreamId};
 use crate::private::Private;
 
-/// A start, resolved to what each side's stream shall be.
+/// A start: what each party's stream shall be, and which side is whose.
 #[derive(Clone, Debug)]
 pub struct Start {
-    /// The stream of the first side (Twilio: `inbound`).
+    /// The stream of the first side (Twilio: `inbound`), the customer's or the agent's.
     pub first: StreamSpec,
-    /// The stream of the second side (Twilio: `outbound`).
+    /// The stream of the second side (Twilio: `outbound`), the other party's.
     pub second: StreamSpec,
+    /// Whether the start says which side is whose. If not, what the platform suggests of a leg
+    /// goes before its side.
+    pub is_ordered: bool,
+}
+
+/// Why a leg has its role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Grounds {
+    /// The start said which side is whose.
+    Order,
+    /// The role that was due is another leg's, and this one is left.
+    Remainder,
+    /// Nobody said anything: the first side is the customer's.
+    Side,
+    /// The platform suggested it.
+    Suggestion,
 }
 
 /// One upstream stream, as asked for.
@@ -20,8 +36,10 @@ pub struct Start {
 pub struct StreamSpec {
     /// New with every start.
     pub id: StreamId,
-    /// The call it belongs to; the guid is the service's `externalId`.
+    /// The call it belongs to.
     pub call: CallName,
+    /// The call's guid as the start wrote it: the service's `externalId`.
+    pub external: Arc<str>,
     /// Who speaks on it.
     pub role: Role,
     /// The speaker's external id, `customerId` or `agentId`.
@@ -110,6 +128,55 @@ impl Start {
             Side::First => &self.first,
             Side::Second => &self.second,
         }
+    }
+
+    /// What the stream of a leg on `side` shall be, of which the platform says that `suggested`
+    /// speaks, when the stream `taken` is another leg's already. A mixed line takes the customer's
+    /// stream, told as mixed.
+    pub fn cast(
+        &self,
+        side: Side,
+        suggested: Option<Role>,
+        taken: Option<&StreamId>,
+    ) -> (StreamSpec, Grounds) {
+        let of = |role| {
+            Side::BOTH
+                .map(|side| self.side(side))
+                .into_iter()
+                .find(|spec| spec.role == role)
+        };
+        let by_side = (
+            self.side(side),
+            if self.is_ordered {
+                Grounds::Order
+            } else {
+                Grounds::Side
+            },
+        );
+        let (due, grounds) = match suggested {
+            Some(role) if role == Role::Mixed || !self.is_ordered => {
+                of(role.party()).map_or(by_side, |spec| (spec, Grounds::Suggestion))
+            }
+            _ => by_side,
+        };
+        if taken == Some(&due.id) {
+            let is_first = due.id == self.first.id;
+            let rest = if is_first { &self.second } else { &self.first };
+            return (rest.clone(), Grounds::Remainder);
+        }
+        let mut spec = due.clone();
+        if suggested == Some(Role::Mixed) {
+            spec.role = Role::Mixed;
+        }
+        (spec, grounds)
+    }
+
+    /// The same start for the call under another of its names.
+    #[must_use]
+    pub fn of_call(mut self, name: &CallName) -> Self {
+        self.first.call = name.clone();
+        self.second.call = name.clone();
+        self
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::ending::Ending;
 use crate::name::{CallName, LegId, Role, Side, StreamId, Ticket};
-use crate::start::{Report, Start, StreamSpec};
+use crate::start::{Grounds, Report, Start, StreamSpec};
 use crate::table;
 use crate::table::call::Call;
 use crate::table::desk::{Desk, Index};
@@ -23,7 +23,10 @@ use crate::table::desk::{Desk, Index};
 #[derive(Clone, Debug)]
 pub enum Input {
     /// An ingress has opened a leg; its gate is shut.
-    LegOpened(CallName, LegId, Side),
+    LegOpened(CallName, NewLeg),
+    /// The platform now says who speaks on a leg, or no longer does. The streams of a running start
+    /// keep their roles.
+    LegLearned(LegId, Option<Role>),
     /// A leg is over, and its gate with it.
     LegEnded(LegId, Ending),
     /// A leg confirms that its gate is shut, with the ticket of that shutting.
@@ -42,16 +45,35 @@ pub enum Input {
     Pause(Ticket, CallName),
     /// Our extension: end a pause.
     Resume(Ticket, CallName),
+    /// One name turned out to be another name of a call: a start that waits for media under it is
+    /// carried out on that call.
+    Renamed {
+        /// The name under which a start may wait.
+        from: CallName,
+        /// The name of the call.
+        to: CallName,
+    },
     /// Time has passed.
     Tick,
+}
+
+/// A leg that has been opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewLeg {
+    /// Its id.
+    pub id: LegId,
+    /// Which side it is.
+    pub side: Side,
+    /// Who speaks on it, if the platform says so.
+    pub suggested: Option<Role>,
 }
 
 /// What is to be done.
 #[derive(Clone, Debug)]
 pub enum Output {
     /// Open a leg's gate, towards a new stream, or towards the stream it holds when the id is the
-    /// same.
-    OpenGate(LegId, StreamSpec),
+    /// same; and why the stream has its role.
+    OpenGate(LegId, StreamSpec, Grounds),
     /// Shut a leg's gate and confirm with this ticket.
     ShutGate(LegId, Ticket, Then),
     /// End a leg: it was replaced by newer media, or did not confirm in time. Its end is its
@@ -203,6 +225,9 @@ impl Switchboard {
             }
         } else if let Some(name) = self.whose(&input) {
             self.turn(now, name, input);
+            if let Some((ticket, name, start)) = self.index.moved.take() {
+                self.turn(now, name.clone(), Input::Start(ticket, name, start));
+            }
         }
     }
 
@@ -242,10 +267,13 @@ impl Switchboard {
     /// Which call an input is about; `None` for a leg or a stream that is no longer known.
     fn whose(&self, input: &Input) -> Option<CallName> {
         match input {
-            Input::LegOpened(name, leg, _) => {
-                (!self.index.legs.contains_key(leg)).then(|| name.clone())
+            Input::LegOpened(name, leg) => {
+                (!self.index.legs.contains_key(&leg.id)).then(|| name.clone())
             }
-            Input::LegEnded(leg, _) | Input::GateShut(leg, _) => self.index.legs.get(leg).cloned(),
+            Input::LegEnded(leg, _) | Input::LegLearned(leg, _) | Input::GateShut(leg, _) => {
+                self.index.legs.get(leg).cloned()
+            }
+            Input::Renamed { from, to } => (from != to).then(|| from.clone()),
             Input::StreamReady(id) => self.index.streams.get(id).cloned(),
             Input::StreamFailed(report) | Input::StreamFinished(report) => {
                 self.index.streams.get(&report.id).cloned()

@@ -54,9 +54,9 @@ fn step(mut call: Call, desk: &mut Desk<'_>, input: Input) -> Call {
 
 fn nothing(desk: &mut Desk<'_>, input: Input) -> Option<Call> {
     match input {
-        Input::LegOpened(name, leg, side) => {
+        Input::LegOpened(name, leg) => {
             let mut call = Call::new(name, State::Idle);
-            call.admit(desk, leg, side);
+            call.admit(desk, leg);
             Some(call)
         }
         Input::Start(ticket, name, start) => await_media(desk, ticket, name, start),
@@ -66,6 +66,8 @@ fn nothing(desk: &mut Desk<'_>, input: Input) -> Option<Call> {
         }
         Input::GateShut(..)
         | Input::LegEnded(..)
+        | Input::LegLearned(..)
+        | Input::Renamed { .. }
         | Input::StreamFailed(_)
         | Input::StreamFinished(_)
         | Input::StreamReady(_)
@@ -98,10 +100,19 @@ fn await_media(
 
 fn awaited(call: &mut Call, desk: &mut Desk<'_>, awaited: Awaited, input: Input) -> State {
     match input {
-        Input::LegOpened(_, leg, side) => {
+        Input::LegOpened(_, leg) => {
             desk.index.awaited -= 1;
-            call.admit(desk, leg, side);
+            call.admit(desk, leg);
             return begin(call, desk, awaited.ticket, awaited.start);
+        }
+        Input::Renamed { to, .. } => {
+            desk.index.awaited -= 1;
+            if !planted!(desk, RenamedStartLost) {
+                let start = Box::new(awaited.start.of_call(&to));
+                desk.index.moved = Some((awaited.ticket, to, start));
+            }
+            call.ending = Ending::new(Fault::Nobody, "renamed");
+            return State::Draining;
         }
         Input::Start(ticket, ..) | Input::Pause(ticket, _) | Input::Resume(ticket, _) => {
             desk.refuse(ticket, Refusal::Pending);
@@ -124,6 +135,7 @@ fn awaited(call: &mut Call, desk: &mut Desk<'_>, awaited: Awaited, input: Input)
         // It has no leg and no stream.
         Input::GateShut(..)
         | Input::LegEnded(..)
+        | Input::LegLearned(..)
         | Input::StreamFailed(_)
         | Input::StreamFinished(_)
         | Input::StreamReady(_) => {}
@@ -133,10 +145,13 @@ fn awaited(call: &mut Call, desk: &mut Desk<'_>, awaited: Awaited, input: Input)
 
 fn idle(call: &mut Call, desk: &mut Desk<'_>, input: Input) -> State {
     match input {
-        Input::LegOpened(_, leg, side) => {
-            call.admit(desk, leg, side);
+        Input::LegOpened(_, leg) => {
+            call.admit(desk, leg);
         }
         Input::LegEnded(leg, ending) => call.remove(desk, leg, ending),
+        Input::LegLearned(leg, suggested) => call.learn(desk, leg, suggested),
+        // No start waits here.
+        Input::Renamed { .. } => {}
         Input::GateShut(leg, ticket) => call.confirm(desk, leg, ticket),
         Input::StreamReady(_) => {}
         Input::StreamFailed(report) => call.forget_failed(desk, &report.id),
@@ -154,10 +169,13 @@ fn idle(call: &mut Call, desk: &mut Desk<'_>, input: Input) -> State {
 
 fn draining(call: &mut Call, desk: &mut Desk<'_>, input: Input) -> State {
     match input {
-        Input::LegOpened(_, leg, side) => {
-            call.admit(desk, leg, side);
+        Input::LegOpened(_, leg) => {
+            call.admit(desk, leg);
         }
         Input::LegEnded(leg, ending) => call.remove(desk, leg, ending),
+        Input::LegLearned(leg, suggested) => call.learn(desk, leg, suggested),
+        // No start waits here.
+        Input::Renamed { .. } => {}
         Input::GateShut(leg, ticket) => call.confirm(desk, leg, ticket),
         // It flushes and finishes by itself: its leg is gone.
         Input::StreamReady(_) => {}

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use call::name::{Role, Side};
+use call::start::Grounds;
 use call::switchboard::{Output, Patience};
 
 use rows::{COMMANDS, EVENTS, NOTES, Row, STATES};
@@ -56,7 +57,9 @@ fn each_event_does_in_each_state_what_the_table_says() {
     check(EVENTS);
     assert_eq!(states(EVENTS, "leg"), STATES.map(|(_, state)| state).into());
     let with_legs = ["idle", "starting", "streaming", "paused", "stopping"];
-    for event in ["ready", "fail", "finish", "shut", "wait"] {
+    let renamed = STATES.map(|(_, state)| state);
+    assert_eq!(states(EVENTS, "rename"), renamed.into());
+    for event in ["ready", "fail", "finish", "shut", "learn", "wait"] {
         let states = states(EVENTS, event);
         assert!(
             with_legs.iter().all(|state| states.contains(state)),
@@ -126,6 +129,40 @@ fn a_view_shows_legs_and_streams_as_they_stand() {
             ("a2", None, "finishing")
         ]
     );
+}
+
+#[test]
+fn an_opening_says_why_the_stream_has_its_role() {
+    let role = |output: Output| match output {
+        Output::OpenGate(_, spec, grounds) => Some((spec.role, grounds)),
+        _ => None,
+    };
+    let told = |lines| {
+        let mut script = Script::new(PATIENCE);
+        script.say(lines);
+        let outputs = script.unheard("start a").into_iter();
+        outputs.filter_map(role).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told("leg 1; leg 2 customer"),
+        [
+            (Role::Customer, Grounds::Suggestion),
+            (Role::Agent, Grounds::Remainder)
+        ]
+    );
+    assert_eq!(told("leg 2"), [(Role::Agent, Grounds::Side)]);
+    assert_eq!(told("leg 2 mixed"), [(Role::Mixed, Grounds::Suggestion)]);
+}
+
+#[test]
+fn an_order_that_is_given_is_the_reason() {
+    let mut script = Script::new(PATIENCE);
+    script.say("leg 1 agent");
+    let outputs = script.unheard("start a ordered");
+    let Some(Output::OpenGate(_, spec, grounds)) = outputs.first() else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!((spec.role, *grounds), (Role::Customer, Grounds::Order));
 }
 
 #[test]

@@ -93,6 +93,8 @@ fn assert_visited(visits: &Visits) {
             cells.push((state, Kind::Command(command)));
         }
         cells.push((state, Kind::LegOpened));
+        cells.push((state, Kind::Moved));
+        cells.push((state, Kind::Renamed));
         cells.push((state, Kind::Tick));
         if !matches!(state, None | Some("awaited")) {
             cells.extend(
@@ -100,6 +102,7 @@ fn assert_visited(visits: &Visits) {
                     .map(|kind| (state, kind)),
             );
             cells.push((state, Kind::LegEnded));
+            cells.push((state, Kind::LegLearned));
         }
         if !matches!(state, None | Some("awaited" | "draining" | "idle")) {
             cells.push((state, Kind::GateShut));

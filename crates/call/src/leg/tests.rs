@@ -1,5 +1,7 @@
 //! What a leg does with frames, gaps, order and its gate.
 
+use std::time::Duration;
+
 use super::*;
 use crate::audio::Codec;
 use crate::backlog::Taken;
@@ -19,11 +21,25 @@ impl World {
         world
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a test begins at some time")]
     fn shut() -> Self {
+        Self::with(LegConfig::default())
+    }
+
+    /// Open, and holes of up to 60 ms are concealed.
+    fn concealing() -> Self {
+        let mut world = Self::with(LegConfig {
+            conceal_max: Duration::from_millis(60),
+            ..LegConfig::default()
+        });
+        world.leg.open(0);
+        world
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test begins at some time")]
+    fn with(config: LegConfig) -> Self {
         let now = Instant::now();
         Self {
-            leg: Leg::new(now, LegConfig::default()),
+            leg: Leg::new(now, config),
             out: Backlog::new(800, 10_000),
             now,
         }
@@ -38,6 +54,21 @@ impl World {
             payload: &payload,
         };
         self.leg.push(self.now, frame, &mut self.out);
+    }
+
+    /// Frames of a tone of 200 Hz, but for the lost ones.
+    fn sing(&mut self, frames: std::ops::Range<u64>, lost: &[u64]) {
+        for index in frames.filter(|index| !lost.contains(index)) {
+            let payload: Vec<u8> = (index * FRAME..(index + 1) * FRAME)
+                .flat_map(|at| sung(at).to_le_bytes())
+                .collect();
+            let frame = Frame {
+                position: index * FRAME,
+                codec: Codec::L16,
+                payload: &payload,
+            };
+            self.leg.push(self.now, frame, &mut self.out);
+        }
     }
 
     fn heard(mut self) -> Vec<i16> {
@@ -55,6 +86,11 @@ fn mark(byte: u8) -> i16 {
     let mut out = Vec::new();
     Codec::Pcmu.decode(&[byte], &mut out);
     out[0]
+}
+
+fn sung(at: u64) -> i16 {
+    let turn = at as f64 * 200.0 / 8000.0 * std::f64::consts::TAU;
+    (turn.sin() * 8000.0) as i16
 }
 
 /// One letter a frame: which mark it carries, or `.` for silence.
@@ -174,6 +210,36 @@ fn a_quiet_side_is_filled_up_to_the_session_clock() {
 }
 
 #[test]
+fn a_side_that_was_not_quiet_waits_on_for_what_was_overtaken() {
+    let mut world = World::open();
+    for index in [0, 2, 3, 1, 4] {
+        let at = index * FRAME;
+        if index == 3 {
+            world.leg.quiet_until(world.now, at, Some(&mut world.out));
+        }
+        world.say(at, b'a' + index as u8);
+    }
+    assert_eq!(world.leg.stats().filled, 0);
+    assert_eq!(world.leg.stats().late, 0);
+    assert_eq!(spell(&world.heard()), "abcde");
+}
+
+#[test]
+fn what_is_missing_before_a_silence_is_lost_and_the_silence_is_not() {
+    let mut world = World::open();
+    for index in [0, 2, 6, 7] {
+        let at = index * FRAME;
+        if index == 6 {
+            world.leg.quiet_until(world.now, at, Some(&mut world.out));
+        }
+        world.say(at, b'a' + index as u8);
+    }
+    assert_eq!(world.leg.stats().filled, FRAME);
+    assert_eq!(world.leg.stats().quiet, 3 * FRAME);
+    assert_eq!(spell(&world.heard()), "a.c...gh");
+}
+
+#[test]
 fn a_quiet_side_follows_a_jump_of_the_session_clock_without_being_filled() {
     let mut world = World::open();
     world.say(0, b'a');
@@ -209,4 +275,72 @@ fn both_sides_of_a_start_have_one_zero() {
     world.say(10 * FRAME, b'k');
     assert_eq!(world.leg.stats().gated, 10 * FRAME);
     assert_eq!(spell(&world.heard()), "k");
+}
+
+#[test]
+fn a_tone_goes_on_through_a_hole_that_is_concealed() {
+    let mut world = World::concealing();
+    world.sing(0..20, &[10]);
+    let stats = world.leg.stats();
+    assert_eq!((stats.filled, stats.concealed), (FRAME, FRAME));
+    assert_eq!(
+        world.out.take_gap().unwrap().reason,
+        GapReason::Lost,
+        "concealed is lost all the same"
+    );
+    let heard = world.heard();
+    assert_eq!(heard.len() as u64, 20 * FRAME);
+    let far = |(at, sample): (usize, &i16)| sample.abs_diff(sung(at as u64)) > 1700;
+    assert_eq!(heard.iter().enumerate().position(far), None);
+}
+
+#[test]
+fn only_the_beginning_of_a_long_hole_is_concealed_and_its_length_is_exact() {
+    let mut world = World::concealing();
+    world.sing(0..20, &[8, 9, 10, 11, 12]);
+    let stats = world.leg.stats();
+    assert_eq!((stats.filled, stats.concealed), (5 * FRAME, 3 * FRAME));
+    let heard = world.heard();
+    assert_eq!(heard.len() as u64, 20 * FRAME);
+    let silence = 11 * FRAME as usize..13 * FRAME as usize;
+    assert!(heard[silence].iter().all(|&it| it == 0));
+    let after = heard.iter().enumerate().skip(13 * FRAME as usize);
+    assert!(after.into_iter().all(|(at, &it)| it == sung(at as u64)));
+}
+
+#[test]
+fn what_was_said_before_a_pause_is_not_heard_in_a_hole_after_it() {
+    for is_stop in [false, true] {
+        let mut world = World::concealing();
+        world.sing(0..10, &[]);
+        if is_stop {
+            world.leg.shut(&mut world.out);
+            world.leg.open(10 * FRAME);
+        } else {
+            world.leg.pause(&mut world.out);
+            world.leg.resume();
+        }
+        world.sing(11..20, &[]);
+        let stats = world.leg.stats();
+        assert_eq!((stats.filled, stats.concealed), (FRAME, 0));
+    }
+}
+
+#[test]
+fn a_side_that_was_quiet_or_jumped_has_nothing_to_go_on_with() {
+    let mut quiet = World::concealing();
+    quiet.sing(0..10, &[]);
+    quiet
+        .leg
+        .advance(quiet.now, 40 * FRAME, Some(&mut quiet.out));
+    quiet.sing(31..40, &[]);
+    let mut jumped = World::concealing();
+    jumped.sing(0..10, &[]);
+    jumped.sing(1000..1002, &[]);
+    jumped.sing(1003..1010, &[]);
+    for world in [quiet, jumped] {
+        let stats = world.leg.stats();
+        assert_eq!((stats.filled, stats.concealed), (FRAME, 0));
+        assert_eq!(stats.clock(), world.leg.clock());
+    }
 }

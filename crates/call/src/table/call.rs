@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::ending::{Ending, Fault};
 use crate::name::{CallName, LegId, Role, Side, StreamId, Ticket};
 use crate::start::Report;
-use crate::switchboard::{CallView, LegView, Output, StreamView, Then};
+use crate::switchboard::{CallView, LegView, NewLeg, Output, StreamView, Then};
 use crate::table::desk::Desk;
 use crate::table::run::Run;
 use crate::table::state::State;
@@ -31,6 +31,8 @@ pub(crate) struct Call {
 struct Leg {
     id: LegId,
     side: Side,
+    /// Who speaks, if the platform says so.
+    suggested: Option<Role>,
     gate: Gate,
     /// Told to end: it never takes part again.
     retired: bool,
@@ -108,7 +110,12 @@ impl Call {
 
     /// Takes in a leg, its gate shut. On one side the newest media wins; returns the leg it
     /// replaces.
-    pub(crate) fn admit(&mut self, desk: &mut Desk<'_>, id: LegId, side: Side) -> Option<LegId> {
+    pub(crate) fn admit(&mut self, desk: &mut Desk<'_>, new: NewLeg) -> Option<LegId> {
+        let NewLeg {
+            id,
+            side,
+            suggested,
+        } = new;
         let older = self
             .legs
             .iter()
@@ -125,10 +132,21 @@ impl Call {
         self.legs.push(Leg {
             id,
             side,
+            suggested,
             gate: Gate::Shut,
             retired: false,
         });
         older
+    }
+
+    /// The platform has another opinion of who speaks on a leg. The next stream will have it.
+    pub(crate) fn learn(&mut self, _desk: &Desk<'_>, id: LegId, suggested: Option<Role>) {
+        if let Some(leg) = self
+            .leg(id)
+            .filter(|_| !planted!(_desk, LearnedRoleIgnored))
+        {
+            leg.suggested = suggested;
+        }
     }
 
     /// A leg has ended, and its gate with it.
@@ -150,25 +168,30 @@ impl Call {
 
     /// Opens the gate of every leg on a side that has had no media since the start.
     pub(crate) fn join(&mut self, desk: &mut Desk<'_>, run: &mut Run) {
-        for leg in self.legs.iter_mut().filter(|leg| !leg.retired) {
-            if !run.has_heard(leg.side) {
-                run.join(leg.id, leg.side);
-                let spec = run.spec(leg.side);
-                desk.index
-                    .streams
-                    .insert(spec.id.clone(), self.name.clone());
-                leg.gate = Gate::Open;
-                desk.order(Output::OpenGate(leg.id, spec.clone()));
-            }
+        let is_new = |leg: &&mut Leg| !leg.retired && !run.has_heard(leg.side);
+        let mut legs: Vec<_> = self.legs.iter_mut().filter(is_new).collect();
+        // A leg of which nothing is known takes what those leave of which something is.
+        legs.sort_by_key(|leg| leg.suggested.is_none());
+        for leg in legs {
+            let new = NewLeg {
+                id: leg.id,
+                side: leg.side,
+                suggested: leg.suggested,
+            };
+            let (spec, grounds) = run.join(desk, new);
+            let (id, call) = (spec.id.clone(), self.name.clone());
+            desk.index.streams.insert(id, call);
+            leg.gate = Gate::Open;
+            desk.order(Output::OpenGate(leg.id, spec, grounds));
         }
     }
 
     /// Opens the gates of a running start again.
     pub(crate) fn reopen(&mut self, desk: &mut Desk<'_>, run: &Run) {
-        for (id, side) in run.legs() {
+        for (id, spec, grounds) in run.heard() {
             if let Some(leg) = self.leg(id) {
                 leg.gate = Gate::Open;
-                desk.order(Output::OpenGate(id, run.spec(side).clone()));
+                desk.order(Output::OpenGate(id, spec.clone(), grounds));
             }
         }
     }
@@ -228,17 +251,14 @@ impl Call {
     /// The running start is over. What has not come to its end drains on.
     pub(crate) fn dissolve(&mut self, desk: &mut Desk<'_>, run: Run) {
         let until = desk.now + desk.patience.drain_timeout;
-        let (start, parts) = run.into_parts();
-        for part in parts {
-            let spec = start.side(part.side);
+        for part in run.into_parts() {
             if part.stage.is_over() {
-                forget(desk, &spec.id);
+                forget(desk, &part.spec.id);
             } else {
-                let (id, role, state) = (spec.id.clone(), spec.role, part.stage.as_str());
                 self.late.push(Late {
-                    id,
-                    role,
-                    state,
+                    id: part.spec.id,
+                    role: part.spec.role,
+                    state: part.stage.as_str(),
                     until,
                 });
             }

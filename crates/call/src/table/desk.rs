@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use crate::name::{CallName, LegId, StreamId, Ticket};
+use crate::start::Start;
 use crate::switchboard::{Outcome, Output, Patience, Refusal};
 
 /// For the length of one input.
@@ -22,6 +23,9 @@ pub(crate) struct Index {
     pub(crate) streams: HashMap<StreamId, CallName>,
     /// Calls in *awaited*.
     pub(crate) awaited: usize,
+    /// A start that has left the name under which it waited, on its way to the call it is meant
+    /// for. Nothing but within one input.
+    pub(crate) moved: Option<(Ticket, CallName, Box<Start>)>,
     /// Shuttings the switchboard has asked for by itself.
     shuttings: u64,
     #[cfg(feature = "planted")]
@@ -31,7 +35,8 @@ pub(crate) struct Index {
 impl Index {
     /// Whether it names nothing.
     pub(crate) fn is_empty(&self) -> bool {
-        self.legs.is_empty() && self.streams.is_empty() && self.awaited == 0
+        let is_on_the_way = self.moved.is_some();
+        self.legs.is_empty() && self.streams.is_empty() && self.awaited == 0 && !is_on_the_way
     }
 }
 

@@ -1,8 +1,9 @@
 //! The running start: what it asked for, and what has become of its streams.
 
 use crate::name::{LegId, Side, StreamId};
-use crate::start::{Report, Start, Status, StreamSpec};
-use crate::switchboard::{Outcome, StreamView};
+use crate::start::{Grounds, Report, Start, Status, StreamSpec};
+use crate::switchboard::{NewLeg, Outcome, StreamView};
+use crate::table::desk::Desk;
 
 /// One start that was accepted, until its stop or the end of its media.
 #[derive(Debug)]
@@ -16,7 +17,10 @@ pub(crate) struct Run {
 /// One side's part in it. A side has at most one: newer media on it waits for the next start.
 #[derive(Debug)]
 pub(crate) struct Part {
-    pub(crate) side: Side,
+    side: Side,
+    pub(crate) spec: StreamSpec,
+    /// Why it has its role.
+    grounds: Grounds,
     /// Whose sound it is, until that leg ends or is replaced.
     pub(crate) leg: Option<LegId>,
     pub(crate) stage: Stage,
@@ -64,26 +68,19 @@ impl Run {
         }
     }
 
-    pub(crate) fn spec(&self, side: Side) -> &StreamSpec {
-        self.start.side(side)
-    }
-
     /// Its streams, as the native API sees them.
     pub(crate) fn views(&self) -> Vec<StreamView> {
-        let view = |part: &Part| {
-            let StreamSpec { id, role, .. } = self.spec(part.side);
-            StreamView {
-                id: id.clone(),
-                role: *role,
-                leg: part.leg,
-                state: part.stage.as_str(),
-            }
+        let view = |part: &Part| StreamView {
+            id: part.spec.id.clone(),
+            role: part.spec.role,
+            leg: part.leg,
+            state: part.stage.as_str(),
         };
         self.parts.iter().map(view).collect()
     }
 
-    pub(crate) fn into_parts(self) -> (Box<Start>, Vec<Part>) {
-        (self.start, self.parts)
+    pub(crate) fn into_parts(self) -> Vec<Part> {
+        self.parts
     }
 
     /// Whether a side has had media since the start.
@@ -108,19 +105,29 @@ impl Run {
         self.parts.iter().all(|part| part.stage.is_over())
     }
 
-    /// The legs that are heard.
-    pub(crate) fn legs(&self) -> Vec<(LegId, Side)> {
+    /// The legs that are heard, by which stream, and why it has its role.
+    pub(crate) fn heard(&self) -> impl Iterator<Item = (LegId, &StreamSpec, Grounds)> {
         let up = self.parts.iter().filter(|part| part.is_up());
-        up.filter_map(|part| Some((part.leg?, part.side))).collect()
+        up.filter_map(|part| Some((part.leg?, &part.spec, part.grounds)))
     }
 
-    /// A side's first media since the start.
-    pub(crate) fn join(&mut self, leg: LegId, side: Side) {
+    /// A side's first media since the start: which stream it gets. The other side, if it takes
+    /// part, has another.
+    pub(crate) fn join(&mut self, _desk: &Desk<'_>, leg: NewLeg) -> (StreamSpec, Grounds) {
+        let taken = self.parts.first().map(|part| &part.spec.id);
+        let taken = taken.filter(|_| !planted!(_desk, StreamShared));
+        let suggested = leg
+            .suggested
+            .filter(|_| !planted!(_desk, SuggestionIgnored));
+        let (spec, grounds) = self.start.cast(leg.side, suggested, taken);
         self.parts.push(Part {
-            side,
-            leg: Some(leg),
+            side: leg.side,
+            spec: spec.clone(),
+            grounds,
+            leg: Some(leg.id),
             stage: Stage::Opening,
         });
+        (spec, grounds)
     }
 
     /// A leg has ended or was replaced: its stream drains.
@@ -212,10 +219,7 @@ impl Run {
     }
 
     fn find(&mut self, id: &StreamId) -> Option<&mut Part> {
-        let Self { start, parts, .. } = self;
-        parts
-            .iter_mut()
-            .find(|part| start.side(part.side).id == *id)
+        self.parts.iter_mut().find(|part| part.spec.id == *id)
     }
 
     fn end(&mut self, report: Report, stage: fn(Report) -> Stage) -> Option<&Part> {
@@ -225,11 +229,10 @@ impl Run {
     }
 
     fn give_up(&mut self, why: &str, whom: fn(&Part) -> bool) -> Vec<Undone> {
-        let Self { start, parts, .. } = self;
         let mut undone = Vec::new();
-        for part in parts.iter_mut().filter(|part| whom(part)) {
+        for part in self.parts.iter_mut().filter(|part| whom(part)) {
             if matches!(part.stage, Stage::Opening) {
-                let report = report(start.side(part.side), Status::internal(why));
+                let report = report(&part.spec, Status::internal(why));
                 undone.push(Undone {
                     stream: report.id.clone(),
                     leg: part.leg,
@@ -247,13 +250,10 @@ impl Run {
 
     fn outcome(&mut self, told: impl Fn(&Part) -> Told<'_>) -> Outcome {
         let deaf = self.take_deaf();
-        let tell = |part: &Part| {
-            let spec = self.spec(part.side);
-            match told(part) {
-                Told::Ok => report(spec, Status::ok()),
-                Told::Ours(why) => report(spec, Status::internal(why)),
-                Told::Theirs(report) => report.clone(),
-            }
+        let tell = |part: &Part| match told(part) {
+            Told::Ok => report(&part.spec, Status::ok()),
+            Told::Ours(why) => report(&part.spec, Status::internal(why)),
+            Told::Theirs(report) => report.clone(),
         };
         let reports: Vec<_> = self.parts.iter().map(tell).collect();
         let bad = reports.iter().filter(|report| !report.status.is_ok());

@@ -1,8 +1,8 @@
 //! The states of a call while a start runs: starting, streaming, paused, stopping.
 
-use crate::name::{LegId, Side, Ticket};
+use crate::name::Ticket;
 use crate::start::{Report, Start};
-use crate::switchboard::{Input, Output, Refusal, Then};
+use crate::switchboard::{Input, NewLeg, Output, Refusal, Then};
 use crate::table::call::Call;
 use crate::table::desk::Desk;
 use crate::table::run::Run;
@@ -33,8 +33,8 @@ pub(super) fn starting(
         until,
     } = &mut starting;
     match input {
-        Input::LegOpened(_, leg, side) => {
-            replace(call, desk, run, (leg, side));
+        Input::LegOpened(_, leg) => {
+            replace(call, desk, run, leg);
             // Past `start_timeout` a side without media means that the other has failed, and the
             // start with it: a leg that comes now would be waited for for ever.
             if until.is_some() || planted!(desk, LateJoinerAwaited) {
@@ -45,6 +45,8 @@ pub(super) fn starting(
             run.lose(leg);
             call.remove(desk, leg, ending);
         }
+        Input::LegLearned(leg, suggested) => call.learn(desk, leg, suggested),
+        Input::Renamed { .. } => {}
         Input::GateShut(leg, ticket) => call.confirm(desk, leg, ticket),
         Input::StreamReady(id) => run.ready(&id),
         Input::StreamFailed(report) => call.fail(desk, run, report),
@@ -88,8 +90,8 @@ fn decide(call: &mut Call, desk: &mut Desk<'_>, starting: Starting) -> State {
 
 pub(super) fn streaming(call: &mut Call, desk: &mut Desk<'_>, mut run: Run, input: Input) -> State {
     match input {
-        Input::LegOpened(_, leg, side) => {
-            replace(call, desk, &mut run, (leg, side));
+        Input::LegOpened(_, leg) => {
+            replace(call, desk, &mut run, leg);
             if !planted!(desk, OtherHalfIgnored) {
                 call.join(desk, &mut run);
             }
@@ -98,6 +100,8 @@ pub(super) fn streaming(call: &mut Call, desk: &mut Desk<'_>, mut run: Run, inpu
             run.lose(leg);
             call.remove(desk, leg, ending);
         }
+        Input::LegLearned(leg, suggested) => call.learn(desk, leg, suggested),
+        Input::Renamed { .. } => {}
         Input::GateShut(leg, ticket) => call.confirm(desk, leg, ticket),
         Input::StreamReady(id) => run.ready(&id),
         Input::StreamFailed(report) => call.fail(desk, &mut run, report),
@@ -122,7 +126,8 @@ fn carry_on(call: &mut Call, desk: &mut Desk<'_>, run: Run) -> State {
 }
 
 fn pause(call: &mut Call, desk: &mut Desk<'_>, run: Run, ticket: Ticket) -> State {
-    for (leg, _) in run.legs() {
+    let legs: Vec<_> = run.heard().map(|(leg, ..)| leg).collect();
+    for leg in legs {
         call.shut(desk, leg, ticket, Then::Hold);
     }
     hold(
@@ -143,8 +148,8 @@ pub(super) fn paused(
 ) -> State {
     let Paused { run, ticket: pause } = &mut paused;
     match input {
-        Input::LegOpened(_, leg, side) => {
-            replace(call, desk, run, (leg, side));
+        Input::LegOpened(_, leg) => {
+            replace(call, desk, run, leg);
             if planted!(desk, PausedLegOpened) {
                 call.join(desk, run);
             }
@@ -153,6 +158,8 @@ pub(super) fn paused(
             run.lose(leg);
             call.remove(desk, leg, ending);
         }
+        Input::LegLearned(leg, suggested) => call.learn(desk, leg, suggested),
+        Input::Renamed { .. } => {}
         Input::GateShut(leg, ticket) => call.confirm(desk, leg, ticket),
         Input::StreamReady(id) => run.ready(&id),
         Input::StreamFailed(report) => call.fail(desk, run, report),
@@ -205,7 +212,8 @@ fn hold(call: &mut Call, desk: &mut Desk<'_>, mut paused: Paused) -> State {
 
 /// All gates are shut first; what was said before is then flushed and finished.
 fn stop(call: &mut Call, desk: &mut Desk<'_>, mut run: Run, ticket: Ticket) -> State {
-    for (leg, _) in run.legs() {
+    let legs: Vec<_> = run.heard().map(|(leg, ..)| leg).collect();
+    for leg in legs {
         call.shut(desk, leg, ticket, Then::Finish);
     }
     for undone in run.stop() {
@@ -223,11 +231,13 @@ pub(super) fn stopping(
 ) -> State {
     let Stopping { run, until, .. } = &mut stopping;
     match input {
-        Input::LegOpened(_, leg, side) => replace(call, desk, run, (leg, side)),
+        Input::LegOpened(_, leg) => replace(call, desk, run, leg),
         Input::LegEnded(leg, ending) => {
             run.lose(leg);
             call.remove(desk, leg, ending);
         }
+        Input::LegLearned(leg, suggested) => call.learn(desk, leg, suggested),
+        Input::Renamed { .. } => {}
         Input::GateShut(leg, ticket) => call.confirm(desk, leg, ticket),
         // What was not ready when the stop came is abandoned already.
         Input::StreamReady(_) => {}
@@ -262,8 +272,8 @@ fn wind_up(call: &mut Call, desk: &mut Desk<'_>, mut stopping: Stopping) -> Stat
 }
 
 /// A leg comes while a start runs. The one it replaces on its side no longer takes part.
-fn replace(call: &mut Call, desk: &mut Desk<'_>, run: &mut Run, (leg, side): (LegId, Side)) {
-    if let Some(older) = call.admit(desk, leg, side) {
+fn replace(call: &mut Call, desk: &mut Desk<'_>, run: &mut Run, leg: NewLeg) {
+    if let Some(older) = call.admit(desk, leg) {
         run.lose(older);
     }
 }

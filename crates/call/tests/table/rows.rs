@@ -227,6 +227,37 @@ pub(crate) const EVENTS: &[Row] = &[
         "s: ok a1=1000+ a2=1000+, → idle",
     ),
     (DRAINING, "shut 1 z", ""),
+    // The platform learns who speaks; the next stream goes by it.
+    (IDLE, "learn 1 agent", ""),
+    (
+        IDLE,
+        "learn 1 agent; start b",
+        "open 1 b2, open 2 b1, → starting",
+    ),
+    (STARTING, "learn 1 agent", ""),
+    (STREAMING, "learn 1 agent", ""),
+    (PAUSED, "learn 1 agent", ""),
+    (
+        PAUSED,
+        "learn 1 agent; resume b",
+        "open 1 a1, open 2 a2, b: ok, → streaming",
+    ),
+    (STOPPING, "learn 1 agent", ""),
+    (DRAINING, "learn 1 agent", ""),
+    // A name is another call's: a start that waits under it goes there.
+    (NOTHING, "rename CA1 CA2", ""),
+    (AWAITED, "rename CA1 CA2", "gone: nobody renamed, → awaited"),
+    (
+        AWAITED,
+        "leg 3 at CA2; rename CA1 CA2",
+        "gone: nobody renamed, open 3 a1, → starting",
+    ),
+    (IDLE, "rename CA1 CA2", ""),
+    (STARTING, "rename CA1 CA2", ""),
+    (STREAMING, "rename CA1 CA2", ""),
+    (PAUSED, "rename CA1 CA2", ""),
+    (STOPPING, "rename CA1 CA2", ""),
+    (DRAINING, "rename CA1 CA2", ""),
     // A deadline.
     (AWAITED, "wait 1s", ""),
     (AWAITED, "wait 2s", "a: 400-203, gone: client no_media"),
@@ -366,6 +397,60 @@ pub(crate) const NOTES: &[Row] = &[
         "resume b; pause c; wait 1s; shut 1 c",
         "c: not ok, → draining",
     ),
+    // What the platform suggests decides, unless the start gives the order.
+    (
+        NOTHING,
+        "leg 1 agent; leg 2 customer; start b",
+        "open 1 b2, open 2 b1, → starting",
+    ),
+    (
+        NOTHING,
+        "leg 1 agent; leg 2 customer; start b ordered",
+        "open 1 b1, open 2 b2, → starting",
+    ),
+    // What is known of one leg decides for the other, whichever came first.
+    (
+        NOTHING,
+        "leg 1; leg 2 customer; start b",
+        "open 2 b1, open 1 b2, → starting",
+    ),
+    (NOTHING, "leg 1 agent; start b; leg 2 agent", "open 2 b1"),
+    // A line with both parties is the customer's stream, whatever the order; the other line, should
+    // there be one, is the agent's.
+    (
+        NOTHING,
+        "leg 1 mixed; start b ordered",
+        "open 1 b1 mixed, → starting",
+    ),
+    (
+        NOTHING,
+        "leg 2 mixed; start b",
+        "open 2 b1 mixed, → starting",
+    ),
+    (NOTHING, "leg 1 mixed; start b; leg 2 customer", "open 2 b2"),
+    // A resume leads to the streams that were held, a new start goes by what is known by then.
+    (
+        NOTHING,
+        "leg 1 agent; start b; ready b2; pause p; shut 1 p; learn 1 nobody; resume r",
+        "open 1 b2, r: ok, → streaming",
+    ),
+    (
+        NOTHING,
+        "leg 1 agent; start b; ready b2; stop s; shut 1 s; finish b2; learn 1 nobody; start c",
+        "open 1 c1, → starting",
+    ),
+    // A start that moves to a call meets the state of that call, under the call's own name.
+    (
+        AWAITED,
+        "leg 3 at CA2; start b CA2; rename CA1 CA2",
+        "gone: nobody renamed, a: 409-202",
+    ),
+    (
+        AWAITED,
+        "leg 3 at CA2; rename CA1 CA2; start b CA1",
+        "→ awaited",
+    ),
+    (AWAITED, "rename CA1 CA1", ""),
     // What is unknown or said twice changes nothing.
     (IDLE, "leg 1", ""),
     (

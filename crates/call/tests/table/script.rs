@@ -1,9 +1,11 @@
 //! A switchboard that is spoken to and answers in one line of words a time.
 //!
-//! Said: `leg 1` (odd legs are the first side, even ones the second), `end 1`, `ready a1`,
-//! `fail a1`, `finish a1` (stream a1 is the first side's of the start with ticket a),
-//! `start a`, `stop b`, `pause c`, `resume d` (each with its ticket), `shut 1 b` (leg 1 confirms
-//! ticket b), `shut 1 *` (the newest ticket of the switchboard's own for leg 1), `wait 5s`.
+//! Said: `leg 1` (odd legs are the first side, even ones the second), `leg 1 agent` (as the
+//! platform suggests), `leg 1 at CA2`, `learn 1 agent`, `end 1`, `ready a1`, `fail a1`, `finish a1`
+//! (stream a1 is the customer's of the start with ticket a), `start a`, `start a ordered` (it says
+//! which side is whose), `stop b`, `pause c`, `resume d` (each with its ticket), `shut 1 b` (leg 1
+//! confirms ticket b), `shut 1 *` (the newest ticket of the switchboard's own for leg 1),
+//! `rename CA1 CA2`, `wait 5s`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use call::ending::{Ending, Fault};
 use call::name::{CallName, Guid, LegId, Namespace, Role, Side, StreamId, Ticket};
 use call::private::Private;
 use call::start::{Report, Start, Status, StreamOptions, StreamSpec, Summary};
-use call::switchboard::{Input, Outcome, Output, Patience, Refusal, Switchboard, Then};
+use call::switchboard::{Input, NewLeg, Outcome, Output, Patience, Refusal, Switchboard, Then};
 
 /// A start waits 2 s for media and 5 s for its streams, a stop 5 s, a gate 1 s, a drain 10 s.
 pub(crate) const PATIENCE: Patience = Patience {
@@ -64,6 +66,12 @@ impl Script {
         self.one(&format!("shut {leg} *"));
     }
 
+    /// Says one thing and returns all that comes of it.
+    pub(crate) fn unheard(&mut self, line: &str) -> Vec<Output> {
+        self.one(line);
+        std::iter::from_fn(|| self.board.poll()).collect()
+    }
+
     pub(crate) fn state(&self, guid: &str) -> &'static str {
         self.board
             .call(&name(guid))
@@ -80,13 +88,21 @@ impl Script {
             }
             ["shut", id, "*"] => Input::GateShut(leg(id), self.own[&leg(id)]),
             ["shut", id, by] => Input::GateShut(leg(id), ticket(by)),
-            ["leg", id] => opened("CA1", id),
+            ["leg", id] => opened("CA1", id, None),
+            ["leg", id, "at", guid] => opened(guid, id, None),
+            ["leg", id, role] => opened("CA1", id, Role::parse(role)),
+            ["learn", id, role] => Input::LegLearned(leg(id), Role::parse(role)),
+            ["rename", from, to] => Input::Renamed {
+                from: name(from),
+                to: name(to),
+            },
             ["end", id] => Input::LegEnded(leg(id), Ending::new(Fault::Nobody, "hung_up")),
             ["ready", id] => Input::StreamReady(StreamId::new(id)),
             ["fail", id] => Input::StreamFailed(failed(id)),
             ["finish", id] => Input::StreamFinished(finished(id)),
-            ["start", by] => start(by, "CA1"),
-            ["start", by, guid] => start(by, guid),
+            ["start", by] => start(by, "CA1", false),
+            ["start", by, "ordered"] => start(by, "CA1", true),
+            ["start", by, guid] => start(by, guid, false),
             ["stop", by] => Input::Stop(ticket(by), name("CA1")),
             ["pause", by] => Input::Pause(ticket(by), name("CA1")),
             ["resume", by] => Input::Resume(ticket(by), name("CA1")),
@@ -97,7 +113,10 @@ impl Script {
 
     fn word(&mut self, output: &Output) -> String {
         match output {
-            Output::OpenGate(leg, spec) => format!("open {leg} {}", spec.id),
+            Output::OpenGate(leg, spec, _) if spec.role == Role::Mixed => {
+                format!("open {leg} {} mixed", spec.id)
+            }
+            Output::OpenGate(leg, spec, _) => format!("open {leg} {}", spec.id),
             Output::ShutGate(leg, ticket, then) => {
                 let then = if *then == Then::Hold {
                     "hold"
@@ -156,20 +175,26 @@ pub(crate) fn name(guid: &str) -> CallName {
     }
 }
 
-pub(crate) fn opened(guid: &str, id: &str) -> Input {
-    let leg = leg(id);
-    let side = if leg.0 % 2 == 1 {
+fn opened(guid: &str, id: &str, suggested: Option<Role>) -> Input {
+    let id = leg(id);
+    let side = if id.0 % 2 == 1 {
         Side::First
     } else {
         Side::Second
     };
-    Input::LegOpened(name(guid), leg, side)
+    let leg = NewLeg {
+        id,
+        side,
+        suggested,
+    };
+    Input::LegOpened(name(guid), leg)
 }
 
-fn start(by: &str, guid: &str) -> Input {
+fn start(by: &str, guid: &str, is_ordered: bool) -> Input {
     let spec = |number: u8, role| StreamSpec {
         id: StreamId::new(&format!("{by}{number}")),
         call: name(guid),
+        external: guid.into(),
         role,
         sender: Private::new("someone".to_owned()),
         options: Arc::new(StreamOptions::default()),
@@ -177,6 +202,7 @@ fn start(by: &str, guid: &str) -> Input {
     let start = Start {
         first: spec(1, Role::Customer),
         second: spec(2, Role::Agent),
+        is_ordered,
     };
     Input::Start(ticket(by), name(guid), Box::new(start))
 }

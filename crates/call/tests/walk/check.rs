@@ -45,6 +45,40 @@ impl World {
         })
     }
 
+    /// A leg that joins has a role by the order of the start, by what the platform suggests, or by
+    /// its side; what the other leg has is not to be had again.
+    pub(super) fn check_cast(
+        &self,
+        at: usize,
+        (side, suggested): (Side, Option<Role>),
+        spec: &StreamSpec,
+    ) -> Holds {
+        let call = &self.calls[at];
+        let Some(start) = &call.start else {
+            return broken(6, "a stream without a start");
+        };
+        hold(spec.call == call.name, 6, || {
+            format!("{} has a stream of {}", call.name, spec.call)
+        })?;
+        let due = match suggested {
+            Some(Role::Mixed) => Role::Customer,
+            Some(role) if !start.is_ordered => role,
+            _ if side == Side::First => start.first.role,
+            _ => start.second.role,
+        };
+        let of_run = |stream: &&Stream| call.run.contains(&stream.spec.id);
+        let taken = self.streams.iter().find(of_run);
+        let role = match taken.map(|stream| stream.spec.role) {
+            Some(Role::Agent) if due == Role::Agent => Role::Customer,
+            Some(Role::Customer | Role::Mixed) if due == Role::Customer => Role::Agent,
+            _ if suggested == Some(Role::Mixed) => Role::Mixed,
+            _ => due,
+        };
+        hold(spec.role == role, 6, || {
+            format!("{side} with {suggested:?} became {}, not {role}", spec.role)
+        })
+    }
+
     pub(super) fn check(&self) -> Holds {
         for (at, call) in self.calls.iter().enumerate() {
             let view = self.board.call(&call.name);

@@ -11,7 +11,7 @@ use crate::world::{Broken, Command, Holds, Odds, World};
 pub(crate) const EVENTS: usize = 300;
 
 /// What can happen, in the order of the weights.
-const HAPPENINGS: [fn(&mut World) -> Holds; 14] = [
+const HAPPENINGS: [fn(&mut World) -> Holds; 16] = [
     World::open_leg,
     World::end_leg,
     World::obey,
@@ -26,6 +26,8 @@ const HAPPENINGS: [fn(&mut World) -> Holds; 14] = [
     World::sensible,
     World::wait,
     World::settle,
+    World::learn,
+    World::rename,
 ];
 
 /// Weights of the first happenings in a walk where calls live long.

@@ -10,7 +10,9 @@ use call::ending::{Ending, Fault};
 use call::name::{CallName, Guid, LegId, Namespace, Role, Side, StreamId, Ticket};
 use call::private::Private;
 use call::start::{Report, Start, Status, StreamOptions, StreamSpec, Summary};
-use call::switchboard::{Input, Outcome, Output, Patience, Refusal, StateName, Switchboard, Then};
+use call::switchboard::{
+    Input, NewLeg, Outcome, Output, Patience, Refusal, StateName, Switchboard, Then,
+};
 
 use crate::chance::Chance;
 
@@ -26,6 +28,8 @@ mod legs;
 /// 3. Gates and states agree when nothing is under way.
 /// 4. A live leg always belongs to a call that the switchboard knows, and is shown with it.
 /// 5. When every leg is gone and time has passed, nothing is left.
+/// 6. Each leg of a start has a stream of its own, of the call it belongs to, and the role that is
+///    due to it.
 #[derive(Debug)]
 pub(crate) struct Broken {
     pub(crate) invariant: u8,
@@ -48,7 +52,11 @@ pub(crate) enum Kind {
     Command(Command),
     GateShut,
     LegEnded,
+    LegLearned,
     LegOpened,
+    /// A start came to this call from another name.
+    Moved,
+    Renamed,
     StreamFailed,
     StreamFinished,
     StreamReady,
@@ -69,6 +77,8 @@ pub(crate) struct World {
     legs: Vec<Leg>,
     streams: Vec<Stream>,
     pending: BTreeMap<Ticket, (usize, Command)>,
+    /// A start on its way from a name to a call.
+    moving: Option<(Ticket, usize, Start)>,
     next: u64,
 }
 
@@ -91,6 +101,8 @@ struct Call {
     told: Option<StateName>,
     /// A stop or pause was answered 200 and nothing accepted since.
     sealed: bool,
+    /// The newest start that was accepted.
+    start: Option<Start>,
     /// The streams of the newest start.
     run: Vec<StreamId>,
     /// The sides that have had media since.
@@ -101,6 +113,7 @@ struct Leg {
     id: LegId,
     call: usize,
     side: Side,
+    suggested: Option<Role>,
     gate: Gate,
     /// Where the gate leads, or led when a pause shut it.
     stream: Option<StreamId>,
@@ -126,6 +139,7 @@ enum Order {
 struct Stream {
     spec: StreamSpec,
     call: usize,
+    leg: LegId,
     stage: Stage,
     /// Its leg has shut or ended.
     fed: bool,
@@ -161,7 +175,7 @@ fn hold(condition: bool, invariant: u8, what: impl FnOnce() -> String) -> Holds 
 impl World {
     #[expect(clippy::disallowed_methods, reason = "a world begins at some time")]
     pub(crate) fn new(mut chance: Chance, patience: Patience, odds: Odds) -> Self {
-        let calls = 1 + chance.below(2);
+        let calls = 1 + chance.below(3);
         let call = |number| Call {
             name: CallName {
                 namespace: Namespace::Twilio,
@@ -169,6 +183,7 @@ impl World {
             },
             told: None,
             sealed: false,
+            start: None,
             run: Vec::new(),
             heard: BTreeSet::new(),
         };
@@ -183,6 +198,7 @@ impl World {
             legs: Vec::new(),
             streams: Vec::new(),
             pending: BTreeMap::new(),
+            moving: None,
             next: 0,
         }
     }
@@ -198,10 +214,12 @@ impl World {
             self.chance.one_of(&Side::BOTH),
         );
         let (id, name) = (LegId(self.number()), self.calls[call].name.clone());
+        let suggested = self.suggestion();
         self.legs.push(Leg {
             id,
             call,
             side,
+            suggested,
             gate: Gate::Shut,
             stream: None,
             orders: VecDeque::new(),
@@ -210,11 +228,53 @@ impl World {
             prompt: self.chance.percent(self.odds.prompt),
             told_to_end: false,
         });
+        let leg = NewLeg {
+            id,
+            side,
+            suggested,
+        };
+        self.tell(Some(call), Kind::LegOpened, Input::LegOpened(name, leg))
+    }
+
+    /// The platform says anew who speaks on a leg.
+    pub(crate) fn learn(&mut self) -> Holds {
+        if self.legs.is_empty() {
+            return Ok(());
+        }
+        let index = self.chance.below(self.legs.len());
+        let suggested = self.suggestion();
+        let leg = &mut self.legs[index];
+        leg.suggested = suggested;
+        let (call, id) = (leg.call, leg.id);
         self.tell(
             Some(call),
-            Kind::LegOpened,
-            Input::LegOpened(name, id, side),
+            Kind::LegLearned,
+            Input::LegLearned(id, suggested),
         )
+    }
+
+    /// A name turns out to be another call's.
+    pub(crate) fn rename(&mut self) -> Holds {
+        let (from, to) = (
+            self.chance.below(self.calls.len()),
+            self.chance.below(self.calls.len()),
+        );
+        if from == to {
+            return Ok(());
+        }
+        let waiting = |(_, of): &(&Ticket, &(usize, Command))| **of == (from, Command::Start);
+        let is_awaited = self.calls[from].told == Some(StateName::Awaited);
+        let waiting = self.pending.iter().find(waiting).filter(|_| is_awaited);
+        if let Some(ticket) = waiting.map(|(ticket, _)| *ticket) {
+            self.pending.insert(ticket, (to, Command::Start));
+            let start = self.calls[from].start.take();
+            self.moving = start.map(|start| (ticket, to, start));
+            let state = self.calls[to].told.map(StateName::as_str);
+            *self.visits.entry((state, Kind::Moved)).or_default() += 1;
+        }
+        let [name, to] = [from, to].map(|at| self.calls[at].name.clone());
+        let input = Input::Renamed { from: name, to };
+        self.tell(Some(from), Kind::Renamed, input)
     }
 
     /// A leg ends, sooner if it was told to.
@@ -396,14 +456,18 @@ impl World {
                 .entry((call.1.told.map(StateName::as_str), kind))
                 .or_default() += 1;
         }
-        let ticket = match &input {
-            Input::Start(ticket, ..) | Input::Resume(ticket, _) => Some(*ticket),
-            _ => None,
+        let accepted = match &input {
+            Input::Start(ticket, _, start) => Some((*ticket, call, Some(Start::clone(start)))),
+            Input::Resume(ticket, _) => Some((*ticket, call, None)),
+            _ => {
+                let moving = self.moving.take();
+                moving.map(|(ticket, to, start)| (ticket, Some(to), Some(start)))
+            }
         };
         self.board.handle(self.now, input);
         let outputs: Vec<_> = std::iter::from_fn(|| self.board.poll()).collect();
-        if let (Some(call), Some(ticket)) = (call, ticket) {
-            self.accept(call, kind, ticket, &outputs);
+        if let Some((ticket, Some(call), start)) = accepted {
+            self.accept(call, start, ticket, &outputs);
         }
         for output in outputs {
             if self.trace {
@@ -416,14 +480,15 @@ impl World {
     }
 
     /// A start or resume that was not refused at once is accepted: gates may open.
-    fn accept(&mut self, call: usize, kind: Kind, ticket: Ticket, outputs: &[Output]) {
+    fn accept(&mut self, at: usize, start: Option<Start>, ticket: Ticket, outputs: &[Output]) {
         let refused = outputs
             .iter()
             .any(|output| matches!(output, Output::Answer(of, Err(_)) if *of == ticket));
-        let call = &mut self.calls[call];
+        let call = &mut self.calls[at];
         if !refused {
             call.sealed = false;
-            if kind == Kind::Command(Command::Start) {
+            if start.is_some() {
+                call.start = start;
                 call.run.clear();
                 call.heard.clear();
             }
@@ -432,7 +497,7 @@ impl World {
 
     fn take(&mut self, output: Output) -> Holds {
         match output {
-            Output::OpenGate(leg, spec) => self.take_open(leg, spec),
+            Output::OpenGate(leg, spec, _) => self.take_open(leg, spec),
             Output::ShutGate(leg, ticket, then) => {
                 let leg = self.leg(leg)?;
                 leg.orders.push_back(Order::Shut(ticket, then));
@@ -478,6 +543,7 @@ impl World {
         let leg = self.leg(leg)?;
         leg.orders.push_back(Order::Open(spec.id.clone()));
         let (id, at, side, told_to_end) = (leg.id, leg.call, leg.side, leg.told_to_end);
+        let suggested = leg.suggested;
         hold(!told_to_end, 3, || {
             format!("leg {id} is opened after its end")
         })?;
@@ -485,13 +551,21 @@ impl World {
         hold(!call.sealed, 1, || {
             format!("leg {id} is opened after a stop or pause")
         })?;
-        if !self.streams.iter().any(|stream| stream.spec.id == spec.id) {
+        let known = self.streams.iter().find(|stream| stream.spec.id == spec.id);
+        if let Some(known) = known {
+            hold(known.leg == id, 6, || {
+                format!("leg {id} has leg {}'s stream", known.leg)
+            })?;
+        } else {
+            self.check_cast(at, (side, suggested), &spec)?;
+            let call = &mut self.calls[at];
             call.run.push(spec.id.clone());
             call.heard.insert(side);
             let (stage, fed, was_ready) = (Stage::Opening, true, false);
             let stream = Stream {
                 spec,
                 call: at,
+                leg: id,
                 stage,
                 fed,
                 never_ready,
@@ -559,18 +633,33 @@ impl World {
             .find(|&index| able(&self.streams[index]))
     }
 
+    fn suggestion(&mut self) -> Option<Role> {
+        let roles = [Role::Agent, Role::Customer, Role::Mixed];
+        self.chance
+            .one_of(&[None, Some(roles[0]), Some(roles[1]), Some(roles[2])])
+    }
+
     fn start(&mut self, call: CallName) -> Start {
         let options = Arc::new(StreamOptions::default());
         let mut spec = |role| StreamSpec {
             id: StreamId::new(&self.number().to_string()),
             call: call.clone(),
+            external: call.guid.as_str().into(),
             role,
             sender: Private::new("someone".to_owned()),
             options: Arc::clone(&options),
         };
+        let (first, second) = (spec(Role::Customer), spec(Role::Agent));
+        let is_swapped = self.chance.percent(50);
+        let (first, second) = if is_swapped {
+            (second, first)
+        } else {
+            (first, second)
+        };
         Start {
-            first: spec(Role::Customer),
-            second: spec(Role::Agent),
+            first,
+            second,
+            is_ordered: self.chance.percent(50),
         }
     }
 }
