@@ -12,7 +12,7 @@ use call::backlog::Taken;
 use call::feed::{ChunkSource, LegControl, LineConfig, MediaClock};
 use call::leg::LegConfig;
 use call::name::{CallName, Guid, Namespace, Side};
-use ingress::intake::{Arrival, Intake};
+use ingress::intake::{Arrival, Intake, Introduction};
 use ingress::twilio::TwilioConfig;
 use ingress::twilio::feeds::Feeds;
 use ingress::twilio::message::Message;
@@ -78,7 +78,8 @@ fn pieces(criterion: &mut Criterion) {
             guid,
         };
         let now = Instant::now();
-        let feed = intake.open(now, call, Side::First, &MediaClock::default(), Vec::new());
+        let introduction = Introduction::new(call, Side::First, Vec::new());
+        let feed = intake.open(now, &MediaClock::default(), introduction);
         let Ok(Arrival::Opened(opened)) = arrivals.try_recv() else {
             panic!("no leg")
         };

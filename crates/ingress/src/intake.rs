@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Context;
 use std::time::Instant;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use call::audio::Frame;
 use call::ending::{Ending, Fault};
 use call::feed::{self, LegControl, LegFeed, MediaClock};
 use call::leg::{Gate, LegConfig, LegStats};
-use call::name::{CallName, LegId, Side};
+use call::name::{CallName, Guid, LegId, Role, Side};
 
 /// Opens legs. Cheap to clone; every adapter has one.
 #[derive(Clone, Debug)]
@@ -26,8 +27,57 @@ pub struct Intake {
 pub enum Arrival {
     /// A leg is over; its feed is gone already, so its stream has been flushed and finished.
     Ended(LegId, Ending),
+    /// The platform sends the sound that is wanted ([`Introduction::wanted`]), or is about to.
+    Granted(LegId),
+    /// More is known of what a call is called, or of who speaks on a leg.
+    Learned(Learned),
     /// A leg is there, its gate shut.
     Opened(Opened),
+    /// The platform would not send the sound that was wanted ([`Introduction::wanted`]): why.
+    Refused(LegId, String),
+}
+
+/// What came to be known of a leg after it was opened.
+#[derive(Clone, Debug)]
+pub struct Learned {
+    /// The leg.
+    pub id: LegId,
+    /// All of [`Opened::identifiers`] anew.
+    pub identifiers: Vec<(&'static str, String)>,
+    /// All of [`Opened::names`] anew.
+    pub names: Vec<Guid>,
+    /// [`Opened::role`] anew.
+    pub role: Option<SuggestedRole>,
+}
+
+/// Who speaks on a leg, as far as the platform knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SuggestedRole {
+    /// Who.
+    pub role: Role,
+    /// Why, in words without private ones.
+    pub reason: String,
+    /// `high`, `medium`, `low`.
+    pub confidence: &'static str,
+}
+
+/// What an adapter knows of a leg when it opens it.
+#[derive(Debug)]
+pub struct Introduction {
+    /// The call it belongs to.
+    pub call: CallName,
+    /// Which party it is, as the platform counts.
+    pub side: Side,
+    /// What else the platform calls it: `streamSid`, `accountSid`.
+    pub identifiers: Vec<(&'static str, String)>,
+    /// Other guids under which a command may name the call, in normal form.
+    pub names: Vec<Guid>,
+    /// Who speaks, if the platform says so; a start that names an order overrides it.
+    pub role: Option<SuggestedRole>,
+    /// Set to true when the leg's gate opens and to false when it shuts, where the platform has to
+    /// be told. Each true is answered by [`Teller::granted`] or [`Teller::refused`]; until then
+    /// nobody is told that the leg is heard.
+    pub wanted: Option<watch::Sender<bool>>,
 }
 
 /// A new leg, as the gateway sees it.
@@ -35,16 +85,19 @@ pub enum Arrival {
 pub struct Opened {
     /// Its id.
     pub id: LegId,
-    /// The call it belongs to.
-    pub call: CallName,
-    /// Which party it is.
-    pub side: Side,
+    /// What the adapter knows of it.
+    pub introduction: Introduction,
     /// Commands its gate.
     pub control: LegControl,
     /// Cancel it to have the leg ended: newer media took its place, or it is not wanted any more.
     pub retire: CancellationToken,
-    /// What else the platform calls it: `streamSid`, `accountSid`.
-    pub identifiers: Vec<(&'static str, String)>,
+}
+
+/// Tells the gateway of a leg beside its sound. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Teller {
+    id: LegId,
+    arrivals: mpsc::UnboundedSender<Arrival>,
 }
 
 /// The adapter's end of a leg. Dropped without [`Feed::end`] it reports an unknown fault.
@@ -77,28 +130,26 @@ impl Intake {
     }
 
     /// Opens a leg with its gate shut. Legs of one media session share one clock.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what a leg is cannot be said in fewer"
-    )]
-    pub fn open(
+    pub fn open(&self, now: Instant, clock: &MediaClock, introduction: Introduction) -> Feed {
+        self.open_with(now, clock, introduction, self.config)
+    }
+
+    /// As [`Intake::open`], with limits of its own.
+    pub fn open_with(
         &self,
         now: Instant,
-        call: CallName,
-        side: Side,
         clock: &MediaClock,
-        identifiers: Vec<(&'static str, String)>,
+        introduction: Introduction,
+        config: LegConfig,
     ) -> Feed {
         let id = LegId(self.next.fetch_add(1, Ordering::Relaxed) + 1);
-        let (leg, control) = feed::leg(now, self.config, clock.clone());
+        let (leg, control) = feed::leg(now, config, clock.clone());
         let retire = CancellationToken::new();
         let opened = Opened {
             id,
-            call,
-            side,
+            introduction,
             control,
             retire: retire.clone(),
-            identifiers,
         };
         tell(&self.arrivals, Arrival::Opened(opened));
         let ending = Ending::new(Fault::Unknown, "dropped");
@@ -109,6 +160,46 @@ impl Intake {
             retire,
             arrivals: self.arrivals.clone(),
         }
+    }
+}
+
+impl Introduction {
+    /// Of a platform that says no more than this.
+    pub fn new(call: CallName, side: Side, identifiers: Vec<(&'static str, String)>) -> Self {
+        Self {
+            call,
+            side,
+            identifiers,
+            names: Vec::new(),
+            role: None,
+            wanted: None,
+        }
+    }
+}
+
+impl Teller {
+    /// The leg's id.
+    pub fn id(&self) -> LegId {
+        self.id
+    }
+
+    /// More is known of the leg; `learned.id` is set here.
+    pub fn learned(&self, learned: Learned) {
+        let learned = Learned {
+            id: self.id,
+            ..learned
+        };
+        tell(&self.arrivals, Arrival::Learned(learned));
+    }
+
+    /// The platform sends the sound that is wanted, or is about to.
+    pub fn granted(&self) {
+        tell(&self.arrivals, Arrival::Granted(self.id));
+    }
+
+    /// The platform would not send the sound that was wanted.
+    pub fn refused(&self, why: String) {
+        tell(&self.arrivals, Arrival::Refused(self.id, why));
     }
 }
 
@@ -123,6 +214,17 @@ impl Feed {
         self.leg().gate()
     }
 
+    /// The present opening of the gate: another number each time it opens. `None` while it is not
+    /// open.
+    pub fn opening(&self) -> Option<u64> {
+        self.leg().opening()
+    }
+
+    /// As [`Feed::opening`]; and the task is woken when the gate opens next.
+    pub fn watch_opening(&self, context: &Context<'_>) -> Option<u64> {
+        self.leg().watch_opening(context)
+    }
+
     /// Brings one frame. Never waits.
     pub fn push(&self, now: Instant, frame: Frame<'_>) {
         self.leg().push(now, frame);
@@ -131,6 +233,11 @@ impl Feed {
     /// Brings the length of a frame that was not unpacked, because the gate was not open.
     pub fn withhold(&self, now: Instant, position: u64, samples: u64) {
         self.leg().withhold(now, position, samples);
+    }
+
+    /// Tells the leg that the platform had nothing to send before `position`.
+    pub fn quiet_until(&self, now: Instant, position: u64) {
+        self.leg().quiet_until(now, position);
     }
 
     /// Tells the leg that the session's clock went on without it.
@@ -146,6 +253,14 @@ impl Feed {
     /// Cancelled when the gateway wants the leg ended, and when the leg is over.
     pub fn retired(&self) -> CancellationToken {
         self.retire.clone()
+    }
+
+    /// Tells the gateway of this leg, from wherever.
+    pub fn teller(&self) -> Teller {
+        Teller {
+            id: self.id,
+            arrivals: self.arrivals.clone(),
+        }
     }
 
     /// Ends the leg.
@@ -180,7 +295,7 @@ mod tests {
     use call::audio::Codec;
     use call::backlog::Taken;
     use call::feed::LineConfig;
-    use call::name::{Guid, Namespace};
+    use call::name::Namespace;
 
     use super::*;
 
@@ -191,26 +306,33 @@ mod tests {
         }
     }
 
+    fn first() -> Introduction {
+        Introduction::new(call(), Side::First, Vec::new())
+    }
+
     #[test]
     fn a_leg_is_announced_fed_and_its_end_reported_after_its_stream_was_finished() {
         let (intake, mut arrivals) = Intake::new(LegConfig::default());
         let now = Instant::now();
         let clock = MediaClock::default();
-        let feed = intake.open(
-            now,
-            call(),
-            Side::Second,
-            &clock,
-            vec![("streamSid", "MZ1".into())],
-        );
+        let introduction =
+            Introduction::new(call(), Side::Second, vec![("streamSid", "MZ1".into())]);
+        let feed = intake.open(now, &clock, introduction);
         let Ok(Arrival::Opened(opened)) = arrivals.try_recv() else {
             panic!("no leg")
         };
         assert_eq!(
-            (opened.id, opened.side, opened.call),
+            (
+                opened.id,
+                opened.introduction.side,
+                opened.introduction.call
+            ),
             (feed.id(), Side::Second, call())
         );
-        assert_eq!(opened.identifiers, [("streamSid", "MZ1".to_owned())]);
+        assert_eq!(
+            opened.introduction.identifiers,
+            [("streamSid", "MZ1".to_owned())]
+        );
         let line = LineConfig {
             chunk_samples: 160,
             chunks_max: 10,
@@ -231,7 +353,7 @@ mod tests {
         };
         assert_eq!((id, ending.reason), (opened.id, "stopped"));
         assert!(source.is_ended());
-        let context = std::task::Context::from_waker(std::task::Waker::noop());
+        let context = Context::from_waker(std::task::Waker::noop());
         let mut taken = 0;
         while let std::task::Poll::Ready(Taken::Chunk(chunk)) = source.poll_take(&context) {
             taken += chunk.len();
@@ -242,13 +364,7 @@ mod tests {
     #[test]
     fn a_feed_that_is_just_dropped_says_that_nobody_knows_why() {
         let (intake, mut arrivals) = Intake::new(LegConfig::default());
-        drop(intake.open(
-            Instant::now(),
-            call(),
-            Side::First,
-            &MediaClock::default(),
-            Vec::new(),
-        ));
+        drop(intake.open(Instant::now(), &MediaClock::default(), first()));
         assert!(matches!(arrivals.try_recv(), Ok(Arrival::Opened(_))));
         let Ok(Arrival::Ended(_, ending)) = arrivals.try_recv() else {
             panic!("no end")
@@ -257,17 +373,33 @@ mod tests {
     }
 
     #[test]
+    fn what_the_platform_says_to_sound_that_is_wanted_is_told_with_the_leg() {
+        let (intake, mut arrivals) = Intake::new(LegConfig::default());
+        let feed = intake.open(Instant::now(), &MediaClock::default(), first());
+        feed.teller().granted();
+        feed.teller().refused("no".to_owned());
+        assert!(matches!(arrivals.try_recv(), Ok(Arrival::Opened(_))));
+        let told = [arrivals.try_recv(), arrivals.try_recv()];
+        let [
+            Ok(Arrival::Granted(granted)),
+            Ok(Arrival::Refused(refused, why)),
+        ] = told
+        else {
+            panic!("{told:?}")
+        };
+        assert_eq!((granted, refused, &*why), (feed.id(), feed.id(), "no"));
+    }
+
+    #[test]
     fn ids_are_never_used_twice_and_retiring_is_heard() {
         let (intake, _arrivals) = Intake::new(LegConfig::default());
         let clock = MediaClock::default();
-        let first = intake.open(Instant::now(), call(), Side::First, &clock, Vec::new());
-        let second = intake
-            .clone()
-            .open(Instant::now(), call(), Side::First, &clock, Vec::new());
-        assert_ne!(first.id(), second.id());
-        let retired = first.retired();
+        let one = intake.open(Instant::now(), &clock, first());
+        let second = intake.clone().open(Instant::now(), &clock, first());
+        assert_ne!(one.id(), second.id());
+        let retired = one.retired();
         assert!(!retired.is_cancelled());
-        drop(first);
+        drop(one);
         assert!(retired.is_cancelled() && !second.retired().is_cancelled());
     }
 }

@@ -7,5 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, missing_docs))]
 
 pub mod intake;
+mod labels;
 pub mod metrics;
+pub mod siprec;
 pub mod twilio;

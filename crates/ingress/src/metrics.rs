@@ -1,9 +1,12 @@
 //! What this crate tells Prometheus. Labels come from enums only.
 
+pub mod siprec;
+
 use prometheus::{Counter, CounterVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use call::audio::SAMPLE_RATE;
 
+use crate::metrics::siprec::SiprecMetrics;
 use crate::twilio::tally::{
     Admission, Bad, EventName, GATE_NAMES, GapCause, Ignored, LegEnd, SocketEnd, Tally, Unsupported,
 };
@@ -19,6 +22,7 @@ pub struct Metrics {
     families: Vec<Vec<IntCounter>>,
     /// In the order of [`SINGLES`].
     singles: Vec<IntCounter>,
+    siprec: SiprecMetrics,
 }
 
 /// Counters of one fact, one for each value of a label.
@@ -149,7 +153,13 @@ impl Metrics {
             gap_seconds: gaps(registry)?,
             families: families.collect::<Result<_, prometheus::Error>>()?,
             singles: singles.collect::<Result<_, prometheus::Error>>()?,
+            siprec: SiprecMetrics::register(registry)?,
         })
+    }
+
+    /// Those of SIPREC.
+    pub fn siprec(&self) -> &SiprecMetrics {
+        &self.siprec
     }
 
     /// A request to open a socket was answered.

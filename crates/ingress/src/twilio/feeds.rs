@@ -14,7 +14,7 @@ use call::feed::MediaClock;
 use call::leg::{Gate, LegStats};
 use call::name::{LegId, Side};
 
-use crate::intake::{Feed, Intake};
+use crate::intake::{Feed, Intake, Introduction};
 use crate::twilio::binding::Binding;
 use crate::twilio::session::Legs;
 
@@ -85,7 +85,8 @@ impl Legs for Feeds {
         let Binding {
             call, identifiers, ..
         } = binding.clone();
-        let feed = self.intake.open(now, call, side, &self.clock, identifiers);
+        let introduction = Introduction::new(call, side, identifiers);
+        let feed = self.intake.open(now, &self.clock, introduction);
         let (retired, id) = (feed.retired(), feed.id());
         self.signals.push(Box::pin(async move {
             retired.cancelled().await;

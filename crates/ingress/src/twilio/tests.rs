@@ -174,10 +174,16 @@ async fn a_signed_socket_with_a_token_is_opened_fed_and_stopped() {
     let first = world.opened().await;
     let second = world.opened().await;
     assert_eq!(
-        (first.call.to_string(), second.call.to_string()),
+        (
+            first.introduction.call.to_string(),
+            second.introduction.call.to_string()
+        ),
         ("twilio/CA1".into(), "twilio/CA1".into())
     );
-    assert_eq!(first.identifiers, [("streamSid", "MZ1".to_owned())]);
+    assert_eq!(
+        first.introduction.identifiers,
+        [("streamSid", "MZ1".to_owned())]
+    );
     assert!(first.control.clock().is_same(second.control.clock()));
     say(&mut client, MEDIA).await;
     say(&mut client, r#"{"event":"stop"}"#).await;
@@ -508,7 +514,7 @@ async fn many_sockets_of_one_url_are_all_served() {
     let mut legs = std::collections::HashSet::new();
     for _ in 0..100 {
         let opened = world.opened().await;
-        legs.insert((opened.call, opened.side));
+        legs.insert((opened.introduction.call, opened.introduction.side));
     }
     assert_eq!((legs.len(), world.twilio.sockets()), (100, 50));
 }

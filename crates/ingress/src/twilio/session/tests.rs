@@ -135,11 +135,15 @@ impl World {
         while let Ok(arrival) = self.arrivals.try_recv() {
             match arrival {
                 Arrival::Opened(opened) => {
-                    self.opened
-                        .push((opened.side, opened.call.to_string(), opened.identifiers));
-                    self.controls[opened.side as usize] = Some(opened.control);
+                    self.opened.push((
+                        opened.introduction.side,
+                        opened.introduction.call.to_string(),
+                        opened.introduction.identifiers,
+                    ));
+                    self.controls[opened.introduction.side as usize] = Some(opened.control);
                 }
                 Arrival::Ended(_, ending) => self.endings.push(ending.reason),
+                Arrival::Granted(_) | Arrival::Learned(_) | Arrival::Refused(..) => {}
             }
         }
         let tally = self.session.take_tally();
