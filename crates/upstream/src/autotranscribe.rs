@@ -140,7 +140,7 @@ impl Service for AutoTranscribe {
     }
 
     fn locate<'a>(&'a self, spec: &'a StreamSpec) -> BoxFuture<'a, Result<Located, LocateError>> {
-        Box::pin(self.locator.locate(&spec.call))
+        Box::pin(self.locator.locate(&spec.call, &spec.external))
     }
 
     fn dialect(&self, spec: &StreamSpec) -> Box<dyn Dialect> {
@@ -185,6 +185,7 @@ pub fn fuzz(data: &[u8]) {
             namespace: Namespace::Twilio,
             guid,
         },
+        external: "fuzz".into(),
         role: Role::Customer,
         sender: Private::default(),
         options: Arc::default(),

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tracing::debug;
 use url::Url;
 
-use call::name::{CallName, Guid};
+use call::name::CallName;
 
 use super::{AutoTranscribeConfig, AutoTranscribeError};
 use crate::metrics::{Lookup, Metrics};
@@ -118,7 +118,7 @@ impl Locator {
     pub(super) async fn prepare(&self, call: &CallName) {
         let missing = self.shelf.reserve(call, Instant::now());
         join_all((0..missing).map(|_| async {
-            let address = match self.ask(&call.guid).await {
+            let address = match self.ask(call.guid.as_str()).await {
                 Ok(uri) => Some(Address {
                     uri,
                     issued: Instant::now(),
@@ -138,9 +138,18 @@ impl Locator {
         self.shelf.lock().remove(call);
     }
 
-    /// An address from the shelf, or else a fresh one.
-    pub(super) async fn locate(&self, call: &CallName) -> Result<Located, LocateError> {
-        let stored = self.shelf.take(call, Instant::now());
+    /// An address from the shelf, or else a fresh one. What is on the shelf is for the call's own
+    /// guid; a start that writes it otherwise (`external`) needs an address of its own.
+    pub(super) async fn locate(
+        &self,
+        call: &CallName,
+        external: &str,
+    ) -> Result<Located, LocateError> {
+        let is_own = call.guid.as_str() == external;
+        let stored = match is_own {
+            true => self.shelf.take(call, Instant::now()),
+            false => None,
+        };
         self.metrics.looked_up(if stored.is_some() {
             Lookup::Hit
         } else {
@@ -149,17 +158,15 @@ impl Locator {
         let fresh = stored.is_none();
         let uri = match stored {
             Some(uri) => uri,
-            None => self.ask(&call.guid).await?,
+            None => self.ask(external).await?,
         };
         let mut request = http::Request::new(());
         *request.uri_mut() = uri;
         Ok(Located { request, fresh })
     }
 
-    async fn ask(&self, guid: &Guid) -> Result<http::Uri, LocateError> {
-        let question = Question {
-            external_id: guid.as_str(),
-        };
+    async fn ask(&self, external_id: &str) -> Result<http::Uri, LocateError> {
+        let question = Question { external_id };
         let sending = self.client.post(self.url.clone()).json(&question).send();
         let mut response = sending.await.map_err(|error| unreachable(&error))?;
         let (status, after) = (response.status(), retry_after(response.headers()));

@@ -143,7 +143,8 @@ pub(super) fn start_stream(spec: &StreamSpec) -> String {
     json(&StartStream {
         message: "startStream",
         sender: Sender {
-            role: spec.role.as_str(),
+            // The contract knows the two parties only.
+            role: spec.role.party().as_str(),
             external_id: spec.sender.reveal(),
         },
         language: &options.language,

@@ -15,6 +15,7 @@ fn spec(options: StreamOptions) -> StreamSpec {
             namespace: Namespace::Twilio,
             guid: Guid::parse("CA0042").unwrap(),
         },
+        external: "CA0042".into(),
         role: Role::Customer,
         sender: "JD232442".to_owned().into(),
         options: Arc::new(options),
@@ -76,6 +77,22 @@ fn it_greets_with_what_the_start_asked_for() {
     );
     let greetings = AutoTranscribeDialect { spec }.greet();
     assert_eq!(greetings, [Message::Text(expected.to_owned())]);
+}
+
+#[test]
+fn a_line_with_both_parties_is_greeted_as_the_customer_and_told_as_mixed() {
+    let mut spec = spec(StreamOptions::default());
+    spec.role = Role::Mixed;
+    let mut dialect = AutoTranscribeDialect { spec };
+    let [Message::Text(greeting)] = &dialect.greet()[..] else {
+        panic!("one greeting")
+    };
+    assert!(greeting.contains(r#""sender":{"role":"customer","#));
+    let said = r#"{"message":"transcript","start":0,"end":1,"utterance":[{"text":"hello"}]}"#;
+    let Heard::Transcript(utterance) = dialect.hear(said).unwrap() else {
+        panic!("a transcript")
+    };
+    assert_eq!(utterance.role, Role::Mixed);
 }
 
 #[test]

@@ -161,6 +161,7 @@ impl World {
                 namespace: Namespace::Twilio,
                 guid: Guid::parse("CA1").unwrap(),
             },
+            external: "CA1".into(),
             role: Role::Agent,
             sender: "BL2341334".to_owned().into(),
             options: Arc::new(options),

@@ -1,4 +1,4 @@
-use call::name::Namespace;
+use call::name::{Guid, Namespace};
 use prometheus::Registry;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -87,6 +87,11 @@ fn call(guid: &str) -> CallName {
     }
 }
 
+/// Under the call's own guid.
+async fn ask(locator: &Locator, call: &CallName) -> Result<Located, LocateError> {
+    locator.locate(call, call.guid.as_str()).await
+}
+
 fn uri(located: Located) -> String {
     located.request.uri().to_string()
 }
@@ -113,7 +118,7 @@ async fn an_address_is_asked_for_as_the_contract_says() {
     let api = Api::bind().await;
     let (locator, call) = (api.locator(), call("CA0042"));
     let giving = api.give("wss://service.example?token=hunter2");
-    let (located, request) = tokio::join!(locator.locate(&call), giving);
+    let (located, request) = tokio::join!(ask(&locator, &call), giving);
     let request = request.to_lowercase();
     assert!(
         request.starts_with("post /autotranscribe/v1/streaming-url http/1.1\r\n"),
@@ -139,6 +144,28 @@ async fn an_address_is_asked_for_as_the_contract_says() {
 }
 
 #[tokio::test]
+async fn a_guid_that_is_written_otherwise_needs_an_address_of_its_own() {
+    let api = Api::bind().await;
+    let (locator, call) = (api.locator(), call("00001"));
+    let giving = async {
+        api.give("wss://service/?token=1").await;
+        api.give("wss://service/?token=2").await;
+    };
+    tokio::join!(locator.prepare(&call), giving);
+    let giving = api.give("wss://service/?token=3");
+    let (located, request) = tokio::join!(locator.locate(&call, "1"), giving);
+    assert!(located.unwrap().fresh);
+    assert!(request.ends_with(r#"{"externalId":"1"}"#), "{request}");
+    assert!(
+        !locator
+            .locate(&call, call.guid.as_str())
+            .await
+            .unwrap()
+            .fresh
+    );
+}
+
+#[tokio::test]
 async fn addresses_fetched_ahead_are_used_once_each() {
     let api = Api::bind().await;
     let (locator, call) = (api.locator(), call("CA1"));
@@ -149,13 +176,13 @@ async fn addresses_fetched_ahead_are_used_once_each() {
     tokio::join!(locator.prepare(&call), giving);
     // Nothing is missing, so nobody is asked again.
     locator.prepare(&call).await;
-    let first = locator.locate(&call).await.unwrap();
+    let first = ask(&locator, &call).await.unwrap();
     assert!(!first.fresh);
-    let second = locator.locate(&call).await.unwrap();
+    let second = ask(&locator, &call).await.unwrap();
     let mut tokens = [uri(first), uri(second)];
     tokens.sort();
     assert_eq!(tokens, ["wss://service/?token=1", "wss://service/?token=2"]);
-    let (third, _) = tokio::join!(locator.locate(&call), api.give("wss://service/?token=3"));
+    let (third, _) = tokio::join!(ask(&locator, &call), api.give("wss://service/?token=3"));
     assert!(third.unwrap().fresh);
     assert!(api.count("antiphon_upstream_url_lookups_total{outcome=\"hit\"} 2"));
     assert!(api.count("antiphon_upstream_url_lookups_total{outcome=\"miss\"} 1"));
@@ -192,7 +219,13 @@ async fn a_failed_fetch_is_counted_and_may_be_tried_again() {
     );
     assert!(api.count("antiphon_upstream_prefetch_failures_total 1"));
     tokio::join!(locator.prepare(&call), api.give("wss://service/?token=1"));
-    assert!(!locator.locate(&call).await.unwrap().fresh);
+    assert!(
+        !locator
+            .locate(&call, call.guid.as_str())
+            .await
+            .unwrap()
+            .fresh
+    );
 }
 
 #[tokio::test]
@@ -251,7 +284,7 @@ async fn a_refusal_has_its_class_and_the_services_words() {
     let api = Api::bind().await;
     let (locator, call) = (api.locator(), call("CA1"));
     for (head, body, retry) in cases {
-        let (located, _) = tokio::join!(locator.locate(&call), api.answer(head, &body));
+        let (located, _) = tokio::join!(ask(&locator, &call), api.answer(head, &body));
         let Err(error) = located else {
             panic!("{head} gave an address")
         };
@@ -259,7 +292,7 @@ async fn a_refusal_has_its_class_and_the_services_words() {
         assert!(!error.reason.contains("swordfish"));
     }
     let who = error("Who?");
-    let (located, _) = tokio::join!(locator.locate(&call), api.answer("401 Unauthorized", &who));
+    let (located, _) = tokio::join!(ask(&locator, &call), api.answer("401 Unauthorized", &who));
     let reason = located.map(|_| ()).unwrap_err().reason;
     assert_eq!(reason, "the service gave no address, HTTP status 401: Who?");
 }
@@ -269,7 +302,7 @@ async fn an_answer_that_is_too_long_is_refused() {
     let api = Api::bind().await;
     let locator = api.locator_with(|config| config.answer_bytes_max = 1000);
     let (call, long) = (call("CA1"), "x".repeat(1001));
-    let (located, _) = tokio::join!(locator.locate(&call), api.answer("200 OK", &long));
+    let (located, _) = tokio::join!(ask(&locator, &call), api.answer("200 OK", &long));
     assert!(
         located
             .map(|_| ())
@@ -283,11 +316,19 @@ async fn an_answer_that_is_too_long_is_refused() {
 async fn a_service_that_does_not_answer_is_given_up_in_time() {
     let api = Api::bind().await;
     let locator = api.locator_with(|config| config.locate_timeout = Duration::from_millis(50));
-    let error = locator.locate(&call("CA1")).await.map(|_| ()).unwrap_err();
+    let error = locator
+        .locate(&call("CA1"), "CA1")
+        .await
+        .map(|_| ())
+        .unwrap_err();
     assert_eq!(error.reason, "the service did not answer in time");
     assert_eq!(error.retry, Retry::Backoff);
     drop(api);
-    let error = locator.locate(&call("CA1")).await.map(|_| ()).unwrap_err();
+    let error = locator
+        .locate(&call("CA1"), "CA1")
+        .await
+        .map(|_| ())
+        .unwrap_err();
     assert_eq!(error.reason, "the service cannot be reached");
 }
 
