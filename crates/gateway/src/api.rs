@@ -27,6 +27,7 @@ mod examples;
 mod health;
 mod judge;
 pub mod limits;
+mod named;
 mod native;
 mod observe;
 mod openapi;

@@ -8,6 +8,7 @@ use call::ending::{Ending, Fault};
 use call::name::Namespace;
 use call::switchboard::Switchboard;
 use ingress::intake::Intake;
+use ingress::siprec::Siprec;
 use ingress::twilio::Twilio;
 use prometheus::Registry;
 use tokio::sync::watch;
@@ -39,6 +40,7 @@ pub struct Gateway {
     router: axum::Router,
     exchange: Exchange,
     switchboard: SwitchboardHandle,
+    siprec: Option<Arc<Siprec>>,
     twilio: Arc<Twilio>,
     keys: ApiKeys,
     bus: Arc<Bus>,
@@ -50,10 +52,12 @@ pub struct Gateway {
 }
 
 /// Where a gateway listens.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Addresses {
     /// API, Twilio, health and metrics.
     pub http: SocketAddr,
+    /// SIP, in the order of `siprec.listen`.
+    pub siprec: Vec<SocketAddr>,
 }
 
 /// Why a gateway cannot serve.
@@ -71,6 +75,9 @@ pub enum StartError {
     /// The speech service cannot be used as configured.
     #[error("upstream.autotranscribe: {0}")]
     Service(#[from] AutoTranscribeError),
+    /// The SIPREC recording server cannot be had as configured.
+    #[error(transparent)]
+    Siprec(#[from] ingress::siprec::BindError),
     /// The operating system gives no signals.
     #[error("signals cannot be received: {0}")]
     Signals(std::io::Error),
@@ -90,23 +97,14 @@ impl Gateway {
         Metrics::build(&registry, env!("CARGO_PKG_VERSION"))?;
         let bus = Bus::counted(config.limits.events_ring_max, Arc::clone(&metrics));
         let (intake, arrivals) = Intake::new(config.twilio.leg());
-        let sockets = Arc::new(ingress::metrics::Metrics::register(&registry)?);
-        let twilio = Twilio::new(config.twilio(), intake, sockets);
+        let media = Arc::new(ingress::metrics::Metrics::register(&registry)?);
+        let twilio = Twilio::new(config.twilio(), intake.clone(), Arc::clone(&media));
         let (listener, reports) = Switching::new(Arc::clone(&bus));
         let upstream = Arc::new(deps(&config, &registry, listener)?);
         let (switchboard, requests) = SwitchboardHandle::new(config.limits.commands_max);
         let (live_sender, live) = watch::channel(0);
         let streams = TaskTracker::new();
-        let world = World {
-            bus: Arc::clone(&bus),
-            upstream,
-            line: config.upstream.line(),
-            discard_backlog: config.pci.discard_backlog,
-            remember: config.control.remember,
-            overdue_after: config.upstream.drain_timeout + Duration::from_secs(60),
-            metrics: Arc::clone(&metrics),
-            tasks: streams.clone(),
-        };
+        let world = world(&config, &bus, upstream, &metrics, &streams);
         let exchange = Exchange {
             requests,
             arrivals,
@@ -135,8 +133,14 @@ impl Gateway {
         let router = api::router(state).merge(twilio.routes());
         let notices = ConnectionMetrics::register(&registry)?;
         let server = listen(&config, notices).await?;
+        let siprec = config.siprec();
+        let siprec = siprec.map(|siprec| Siprec::bind(siprec, intake, media));
+        let siprec = siprec.transpose()?;
         let addresses = Addresses {
             http: server.address(),
+            siprec: siprec
+                .as_ref()
+                .map_or_else(Vec::new, |siprec| siprec.addresses().to_vec()),
         };
         Ok(Self {
             config,
@@ -145,6 +149,7 @@ impl Gateway {
             router,
             exchange,
             switchboard,
+            siprec,
             twilio,
             keys,
             bus,
@@ -169,6 +174,7 @@ impl Gateway {
             router,
             exchange,
             switchboard,
+            siprec,
             twilio,
             keys,
             hangups,
@@ -178,6 +184,9 @@ impl Gateway {
         let stop = CancellationToken::new();
         let exchange = tasks.spawn(exchange.run(Switchboard::new(config.patience())));
         tasks.spawn(server.run(router, stop.clone()));
+        if let Some(siprec) = &siprec {
+            tasks.spawn(Arc::clone(siprec).run());
+        }
         let reloading = reload(config.clone(), hangups, keys, Arc::clone(&twilio));
         tasks.spawn(stop.clone().run_until_cancelled_owned(reloading));
         tokio::select! {
@@ -192,9 +201,12 @@ impl Gateway {
         self.draining.cancel();
         switchboard.drain();
         twilio.refuse_new();
+        if let Some(siprec) = &siprec {
+            siprec.refuse_new();
+        }
         drain(&config, self.live, &shutdown).await;
         let goodbye = async {
-            twilio.close_all().await;
+            tokio::join!(twilio.close_all(), end(siprec.as_deref()));
             self.streams.close();
             self.streams.wait().await;
         };
@@ -247,6 +259,25 @@ fn deps(config: &Config, registry: &Registry, listener: Switching) -> Result<Dep
     })
 }
 
+fn world(
+    config: &Config,
+    bus: &Arc<Bus>,
+    upstream: Arc<Deps>,
+    metrics: &Arc<Metrics>,
+    streams: &TaskTracker,
+) -> World {
+    World {
+        bus: Arc::clone(bus),
+        upstream,
+        line: config.upstream.line(),
+        discard_backlog: config.pci.discard_backlog,
+        remember: config.control.remember,
+        overdue_after: config.upstream.drain_timeout + Duration::from_secs(60),
+        metrics: Arc::clone(metrics),
+        tasks: streams.clone(),
+    }
+}
+
 fn keys_of(keys: &[settings::ApiKey]) -> Vec<ApiKey> {
     keys.iter()
         .map(|key| ApiKey {
@@ -280,6 +311,13 @@ async fn drain(config: &Config, mut live: watch::Receiver<usize>, shutdown: &Shu
     }
 }
 
+/// Ends every recording session.
+async fn end(siprec: Option<&Siprec>) {
+    if let Some(siprec) = siprec {
+        siprec.close_all().await;
+    }
+}
+
 /// Reads keys and tokens again at each SIGHUP. A file that cannot be used changes nothing.
 async fn reload(config: Config, mut hangups: Hangups, keys: ApiKeys, twilio: Arc<Twilio>) {
     loop {
@@ -294,3 +332,6 @@ async fn reload(config: Config, mut hangups: Hangups, keys: ApiKeys, twilio: Arc
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,7 @@ use std::time::Duration;
 use call::name::Namespace;
 use call::private::Private;
 use call::switchboard::Patience;
+use ingress::siprec::config::SiprecConfig;
 use ingress::twilio::TwilioConfig;
 
 pub use fuzz::fuzz;
@@ -30,6 +31,7 @@ pub use problem::{ConfigError, Place, Problem};
 
 use kind::Around;
 use section::{Field, Reading, Section, Settings};
+use settings::siprec::Siprec;
 use settings::twilio::Twilio;
 use settings::upstream::Upstream;
 use settings::{ApiKey, Control, Http, Limits, Log, Pci, Shutdown};
@@ -45,6 +47,8 @@ pub struct Config {
     pub http: Http,
     /// `[[api_keys]]`; at least one, no id twice.
     pub api_keys: Vec<ApiKey>,
+    /// `[siprec]`
+    pub siprec: Siprec,
     /// `[twilio]`
     pub twilio: Twilio,
     /// `[upstream]`
@@ -140,6 +144,7 @@ impl Config {
             .into_iter()
             .filter(|(is, _)| *is)
             .map(|(_, why)| why.to_owned())
+            .chain(self.siprec.warnings(&self.control))
             .collect()
     }
 
@@ -190,11 +195,23 @@ impl Config {
             trust_forwarded_for: self.http.trust_forwarded_for,
             retry_after: limits.retry_after,
             vocabulary: self.upstream.vocabulary(),
-            namespaces: vec![Namespace::Twilio],
+            namespaces: self.namespaces(),
             subscribers_max: limits.event_subscribers_max,
             subscriber_stall: limits.event_subscriber_stall,
             heartbeat: limits.event_heartbeat,
         }
+    }
+
+    /// Platforms with an ingress.
+    fn namespaces(&self) -> Vec<Namespace> {
+        let siprec = self.siprec.is_on().then_some(Namespace::Siprec);
+        siprec.into_iter().chain([Namespace::Twilio]).collect()
+    }
+
+    /// What the SIPREC recording server is told, if there is to be one.
+    pub fn siprec(&self) -> Option<SiprecConfig> {
+        let is_on = self.siprec.is_on();
+        is_on.then(|| self.siprec.ingress(&self.limits))
     }
 
     /// What the ingress for Twilio is told.
@@ -206,7 +223,8 @@ impl Config {
     /// and one to the service for each side.
     pub fn open_files_max(&self) -> u64 {
         const OTHERS: usize = 64;
-        (self.limits.connections_max + 2 * self.twilio.sockets_max + OTHERS) as u64
+        let twilio = self.limits.connections_max + 2 * self.twilio.sockets_max;
+        (twilio + self.siprec.open_files_max() + OTHERS) as u64
     }
 
     /// `docs/config.md`.
@@ -227,6 +245,7 @@ impl Settings for Config {
         let config = Self {
             http: section::section().read(s, "http", ""),
             api_keys: section::tables(1_000).read(s, "api_keys", ""),
+            siprec: section::section().read(s, "siprec", ""),
             twilio: section::section().read(s, "twilio", ""),
             upstream: section::section().read(s, "upstream", ""),
             control: section::section().read(s, "control", ""),

@@ -1,6 +1,7 @@
 //! The bus: what happens to calls, kept for a while for whoever wants to know. Publishing never
 //! waits; a reader has a place in the ring and falls behind at its own expense.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -108,6 +109,8 @@ pub enum Event {
 pub struct Bus {
     boot: u64,
     ring: Mutex<Ring>,
+    /// By which names live calls go beside their own.
+    names: Mutex<HashMap<CallName, Arc<[CallName]>>>,
     tide: watch::Sender<Tide>,
     metrics: Option<Arc<Metrics>>,
 }
@@ -125,6 +128,8 @@ pub(crate) struct Record {
     pub(crate) id: EventId,
     pub(crate) at_unix_ms: u64,
     pub(crate) call: CallName,
+    /// The call's other names, as far as they were known.
+    pub(crate) also: Option<Arc<[CallName]>>,
     pub(crate) event: Event,
 }
 
@@ -187,6 +192,14 @@ impl Event {
     }
 }
 
+impl Record {
+    /// Whether it is of the call that goes by this name.
+    pub(crate) fn is_of(&self, name: &CallName) -> bool {
+        let also = self.also.as_deref().unwrap_or_default();
+        self.call == *name || also.contains(name)
+    }
+}
+
 impl Bus {
     /// Keeps the newest `ring_max` events (at least one), and of them at most
     /// [`Bus::BYTES_MAX`] bytes.
@@ -207,15 +220,27 @@ impl Bus {
         if let Some(metrics) = &self.metrics {
             metrics.event_published(event.kind());
         }
+        let also = self.names().get(call).cloned();
         let (boot, call, at_unix_ms) = (self.boot, call.clone(), unix_ms());
         let newest = self.ring().push(|number| Record {
             id: EventId { boot, number },
             at_unix_ms,
             call,
+            also,
             event,
         });
         self.tide
             .send_modify(|tide| tide.newest = tide.newest.max(newest));
+    }
+
+    /// From here on what is published of a call is published under these names too.
+    pub fn also_known_as(&self, call: &CallName, names: &[CallName]) {
+        self.names().insert(call.clone(), names.into());
+    }
+
+    /// The call is over, and its names with it.
+    pub fn known_no_more(&self, call: &CallName) {
+        self.names().remove(call);
     }
 
     /// Lets every reader go once it has read what there is. For the end of the process.
@@ -256,6 +281,7 @@ impl Bus {
         Arc::new(Self {
             boot: unix_ms(),
             ring,
+            names: Mutex::default(),
             tide,
             metrics,
         })
@@ -263,6 +289,10 @@ impl Bus {
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn names(&self) -> MutexGuard<'_, HashMap<CallName, Arc<[CallName]>>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -337,6 +367,24 @@ mod tests {
             .collect();
         assert_eq!((batch.lost, guids, place), (2, vec!["6", "8", "9"], 9));
         assert!(batch.drained);
+    }
+
+    #[test]
+    fn what_is_told_of_a_call_is_told_under_each_of_its_names() {
+        let bus = Bus::new(4);
+        bus.publish(&call("1"), Event::CallStarted);
+        bus.also_known_as(&call("1"), &[call("2"), call("3")]);
+        bus.publish(&call("1"), Event::CallStarted);
+        bus.known_no_more(&call("1"));
+        bus.publish(&call("1"), Event::CallStarted);
+        let told = |name: &str| {
+            let batch = bus.read(&mut 0, |record| record.is_of(&call(name)));
+            let numbers = batch.records.iter().map(|record| record.id.number);
+            numbers.collect::<Vec<_>>()
+        };
+        assert_eq!(told("1"), [1, 2, 3]);
+        assert_eq!(told("3"), [2]);
+        assert_eq!(told("4"), [0; 0]);
     }
 
     #[test]

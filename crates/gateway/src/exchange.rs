@@ -7,21 +7,31 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use call::ending::{Ending, Fault};
-use call::feed::{LineConfig, MediaClock};
+use call::feed::LineConfig;
 use call::name::{CallName, LegId, StreamId, Ticket};
-use call::start::{Report, Status, StreamOptions, StreamSpec};
-use call::switchboard::{Input, Output, StateName, Switchboard, Then};
+use call::start::{Report, StreamSpec};
+use call::switchboard::{Input, Outcome, Output, Refusal, Switchboard};
 use ingress::intake::{Arrival, Opened};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
-use tracing::Instrument;
-use upstream::stream::{Deps, Stream, StreamHandle};
+use upstream::stream::{Deps, StreamHandle};
 
-use crate::events::{Bus, Event};
+use crate::events::Bus;
 use crate::metrics::Metrics;
 use crate::remembered::Remembered;
-use crate::switchboard_task::{Command, Refused, Request};
+use crate::switchboard_task::{Command, LegRole, Refused, Request};
+
+mod calls;
+mod gates;
+mod legs;
+mod names;
+mod roles;
+mod snapshots;
+#[cfg(test)]
+mod tests;
+
+use calls::CallEntry;
+use names::Names;
 
 /// What the task is given to work with.
 pub struct Exchange {
@@ -70,42 +80,51 @@ pub enum StreamReport {
 }
 
 /// The exchange at work.
-pub(crate) struct Desk {
-    pub(crate) switchboard: Switchboard,
-    pub(crate) world: World,
-    pub(crate) calls: HashMap<CallName, CallEntry>,
-    pub(crate) legs: HashMap<LegId, Opened>,
-    pub(crate) streams: HashMap<StreamId, StreamEntry>,
+struct Desk {
+    switchboard: Switchboard,
+    world: World,
+    calls: HashMap<CallName, CallEntry>,
+    names: Names,
+    legs: HashMap<LegId, LegEntry>,
+    streams: HashMap<StreamId, StreamEntry>,
     waiting: HashMap<Ticket, Waiting>,
     remembered: Remembered,
     live: watch::Sender<usize>,
     tickets: u64,
 }
 
-/// What the exchange keeps of a call beside the switchboard's state.
-pub(crate) struct CallEntry {
-    pub(crate) began_unix_ms: u64,
-    pub(crate) began: Instant,
-    pub(crate) state: StateName,
-    /// When it came into this state.
-    since: Instant,
-    has_media: bool,
-    pub(crate) identifiers: Vec<(&'static str, String)>,
-    /// Where the clocks of the running start began: its options, the media clock, its reading.
-    zero: Option<(Arc<StreamOptions>, MediaClock, u64)>,
-    span: tracing::Span,
+/// A leg that lives.
+struct LegEntry {
+    opened: Opened,
+    sound: Sound,
+}
+
+/// Whether a leg's sound comes, where the platform has to be asked for it.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Sound {
+    /// The platform has been asked and has not answered.
+    Asked,
+    /// It has not, and meanwhile the service has accepted this stream.
+    Behind(StreamId),
+    /// It comes, or is not wanted.
+    #[default]
+    Free,
 }
 
 /// A stream that is not forgotten yet.
-pub(crate) struct StreamEntry {
-    pub(crate) handle: StreamHandle,
-    pub(crate) spec: StreamSpec,
-    pub(crate) leg: LegId,
-    pub(crate) report: Option<Report>,
+struct StreamEntry {
+    handle: StreamHandle,
+    spec: StreamSpec,
+    leg: LegId,
+    /// As it was when the stream was opened.
+    role: LegRole,
+    report: Option<Report>,
 }
 
+type Answer = oneshot::Sender<Result<Outcome, Refused>>;
+
 struct Waiting {
-    answer: oneshot::Sender<Result<call::switchboard::Outcome, Refused>>,
+    answer: Answer,
     call: CallName,
 }
 
@@ -133,7 +152,7 @@ impl Exchange {
                 Some(arrival) = arrivals.recv() => desk.arrived(arrival),
                 Some(report) = reports.recv() => desk.reported(report),
                 _ = watch.tick() => desk.look_for_overdue(),
-                () = until(deadline) => desk.switchboard.handle(Instant::now(), Input::Tick),
+                () = until(deadline) => desk.tell(Input::Tick),
             }
             desk.carry_out();
         }
@@ -147,6 +166,7 @@ impl Desk {
             remembered: Remembered::new(world.remember),
             world,
             calls: HashMap::new(),
+            names: Names::default(),
             legs: HashMap::new(),
             streams: HashMap::new(),
             waiting: HashMap::new(),
@@ -155,85 +175,37 @@ impl Desk {
         }
     }
 
+    fn tell(&mut self, input: Input) {
+        self.switchboard.handle(Instant::now(), input);
+    }
+
     fn requested(&mut self, request: Request) {
         match request {
-            Request::Command(call, command, answer) => self.command(call, command, answer),
+            Request::Command(name, command, answer) => self.command(&name, command, answer),
             // Whoever asked may have gone; then nobody misses the answer.
-            Request::Call(call, answer) => drop(answer.send(self.snapshot(&call))),
+            Request::Call(name, answer) => drop(answer.send(self.snapshot(&name))),
             Request::Calls(answer) => drop(answer.send(self.snapshots())),
         }
     }
 
-    fn command(
-        &mut self,
-        call: CallName,
-        command: Command,
-        answer: oneshot::Sender<Result<call::switchboard::Outcome, Refused>>,
-    ) {
+    fn command(&mut self, name: &CallName, command: Command, answer: Answer) {
+        let call = self.resolve(name);
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
-        self.waiting.insert(
-            ticket,
-            Waiting {
-                answer,
-                call: call.clone(),
-            },
-        );
-        let input = match command {
+        let waiting = Waiting {
+            answer,
+            call: call.clone(),
+        };
+        self.waiting.insert(ticket, waiting);
+        self.tell(match command {
             Command::Pause => Input::Pause(ticket, call),
             Command::Resume => Input::Resume(ticket, call),
-            Command::Start(start) => Input::Start(ticket, call, start),
-            Command::Stop => Input::Stop(ticket, call),
-        };
-        self.switchboard.handle(Instant::now(), input);
-    }
-
-    fn arrived(&mut self, arrival: Arrival) {
-        match arrival {
-            Arrival::Ended(leg, ending) => self.leg_ended(leg, ending),
-            Arrival::Opened(opened) => self.leg_opened(opened),
-        }
-    }
-
-    fn leg_opened(&mut self, opened: Opened) {
-        let (call, leg, side) = (opened.call.clone(), opened.id, opened.side);
-        self.began(&call);
-        let entry = self.entry(&call);
-        for identifier in &opened.identifiers {
-            if !entry.identifiers.contains(identifier) {
-                entry.identifiers.push(identifier.clone());
+            Command::Start(start) => {
+                let start = Box::new(start.of_call(&call));
+                Input::Start(ticket, call, start)
             }
-        }
-        self.legs.insert(leg, opened);
-        self.world
-            .bus
-            .publish(&call, Event::LegOpened { leg, side });
-        self.prepare(&call);
-        self.switchboard
-            .handle(Instant::now(), Input::LegOpened(call, leg, side));
-    }
-
-    fn leg_ended(&mut self, leg: LegId, ending: Ending) {
-        if let Some(Opened {
-            call,
-            side,
-            control,
-            ..
-        }) = self.legs.remove(&leg)
-        {
-            let stats = control.stats();
-            self.world.bus.publish(
-                &call,
-                Event::LegEnded {
-                    leg,
-                    side,
-                    ending,
-                    stats,
-                },
-            );
-        }
-        self.switchboard
-            .handle(Instant::now(), Input::LegEnded(leg, ending));
+            Command::Stop => Input::Stop(ticket, call),
+        });
     }
 
     fn reported(&mut self, report: StreamReport) {
@@ -246,14 +218,15 @@ impl Desk {
                 self.keep_report(&report);
                 Input::StreamFinished(report)
             }
-            StreamReport::Ready(stream) => Input::StreamReady(stream),
+            StreamReport::Ready(stream) => return self.stream_ready(stream),
         };
-        self.switchboard.handle(Instant::now(), input);
+        self.tell(input);
     }
 
+    /// What was reported first stands.
     fn keep_report(&mut self, report: &Report) {
         if let Some(entry) = self.streams.get_mut(&report.id) {
-            entry.report = Some(report.clone());
+            entry.report.get_or_insert_with(|| report.clone());
         }
     }
 
@@ -268,204 +241,28 @@ impl Desk {
                 Output::Answer(ticket, answer) => self.answer(ticket, answer),
                 Output::Changed(call, state) => self.changed(call, state),
                 Output::EndLeg(leg) => {
-                    if let Some(opened) = self.legs.get(&leg) {
-                        opened.retire.cancel();
+                    if let Some(entry) = self.legs.get(&leg) {
+                        entry.opened.retire.cancel();
                     }
                 }
                 Output::Ended(call, ending) => self.ended(&call, ending),
-                Output::OpenGate(leg, spec) => self.open_gate(leg, spec),
+                Output::OpenGate(leg, spec, grounds) => self.open_gate(leg, spec, grounds),
                 Output::ShutGate(leg, ticket, then) => self.shut_gate(leg, ticket, then),
             }
         }
     }
 
-    fn open_gate(&mut self, leg: LegId, spec: StreamSpec) {
-        if let Some(entry) = self.streams.get(&spec.id)
-            && entry.leg == leg
-            && self
-                .legs
-                .get(&leg)
-                .is_some_and(|opened| opened.control.resume())
-        {
-            return;
-        }
-        let Some(source) = self.opening(leg, &spec) else {
-            let status = Status::internal("the media ended before its stream was opened");
-            let report = Report {
-                id: spec.id,
-                role: spec.role,
-                status,
-                summary: None,
-            };
-            return self
-                .switchboard
-                .handle(Instant::now(), Input::StreamFailed(report));
-        };
-        let (handle, stream) = Stream::new(Arc::clone(&self.world.upstream), spec.clone(), source);
-        let span = self.calls.get(&spec.call).map(|entry| entry.span.clone());
-        let span = span.unwrap_or_else(tracing::Span::none);
-        let opened = Event::StreamOpened {
-            stream: spec.id.clone(),
-            role: spec.role,
-        };
-        self.world.bus.publish(&spec.call, opened);
-        // Only now: the stream tells its own news from another thread, and it was opened first.
-        self.world.tasks.spawn(stream.run().instrument(span));
-        let entry = StreamEntry {
-            handle,
-            spec,
-            leg,
-            report: None,
-        };
-        self.streams.insert(entry.spec.id.clone(), entry);
-    }
-
-    /// Opens a leg's gate at the one zero that all legs of this start share.
-    fn opening(&mut self, leg: LegId, spec: &StreamSpec) -> Option<call::feed::ChunkSource> {
-        let control = &self.legs.get(&leg)?.control;
-        let entry = self.calls.get_mut(&spec.call)?;
-        let clock = control.clock();
-        let zero = match &entry.zero {
-            Some((start, of, zero)) if Arc::ptr_eq(start, &spec.options) && of.is_same(clock) => {
-                *zero
-            }
-            _ => clock.now(),
-        };
-        entry.zero = Some((Arc::clone(&spec.options), clock.clone(), zero));
-        control.open(zero, self.world.line)
-    }
-
-    fn shut_gate(&mut self, leg: LegId, ticket: Ticket, then: Then) {
-        // Only a command discards; the switchboard also shuts gates by itself, with other tickets.
-        let discard = self.world.discard_backlog && ticket.0 <= self.tickets;
-        if let Some(opened) = self.legs.get(&leg) {
-            match then {
-                Then::Finish => opened.control.shut(discard),
-                Then::Hold => opened.control.pause(discard),
-            }
-        }
-        // The gate was shut when the call above returned; a leg that is gone took its gate along.
-        self.switchboard
-            .handle(Instant::now(), Input::GateShut(leg, ticket));
-    }
-
-    fn answer(
-        &mut self,
-        ticket: Ticket,
-        answer: Result<call::switchboard::Outcome, call::switchboard::Refusal>,
-    ) {
+    fn answer(&mut self, ticket: Ticket, answer: Result<Outcome, Refusal>) {
         let Some(waiting) = self.waiting.remove(&ticket) else {
             return;
         };
-        if answer == Err(call::switchboard::Refusal::NoCall)
+        if answer == Err(Refusal::NoCall)
             && let Some(ago) = self.remembered.ended_ago(&waiting.call, Instant::now())
         {
             let call = &waiting.call;
             tracing::info!(%call, seconds = ago.as_secs(), "A command came for an ended call.");
         }
         drop(waiting.answer.send(answer.map_err(Refused::ByState)));
-    }
-
-    fn changed(&mut self, call: CallName, state: StateName) {
-        let entry = self.entry(&call);
-        let before = std::mem::replace(&mut entry.state, state);
-        entry.since = Instant::now();
-        self.world.metrics.call_changed(Some(before), Some(state));
-        self.world.bus.publish(&call, Event::CallChanged(state));
-        if before == StateName::Stopping && state == StateName::Idle {
-            self.prepare(&call);
-        }
-        self.forget_streams(&call);
-    }
-
-    fn ended(&mut self, call: &CallName, ending: Ending) {
-        let Some(entry) = self.calls.remove(call) else {
-            return;
-        };
-        self.streams.retain(|_, stream| stream.spec.call != *call);
-        self.world.upstream.service.forget(call);
-        self.world.metrics.call_changed(Some(entry.state), None);
-        self.live.send_replace(self.calls.len());
-        if !entry.has_media {
-            return;
-        }
-        self.world.metrics.call_ended(call.namespace, ending);
-        self.world.bus.publish(call, Event::CallEnded(ending));
-        self.remembered.add(call.clone(), Instant::now());
-        let (fault, reason) = (ending.fault.as_str(), ending.reason);
-        let seconds = entry.began.elapsed().as_secs();
-        entry.span.in_scope(|| match ending.fault {
-            Fault::Client | Fault::Nobody => {
-                tracing::info!(fault, reason, seconds, "The call ended.")
-            }
-            Fault::Gateway => tracing::error!(fault, reason, seconds, "The call ended."),
-            Fault::Unknown | Fault::Upstream => {
-                tracing::warn!(fault, reason, seconds, "The call ended.");
-            }
-        });
-    }
-
-    /// Streams that are done are kept until the next change of state, so that they can be looked
-    /// at.
-    fn forget_streams(&mut self, call: &CallName) {
-        let known: Vec<StreamId> = match self.switchboard.call(call) {
-            Some(view) => view.streams.into_iter().map(|stream| stream.id).collect(),
-            None => return,
-        };
-        self.streams.retain(|id, stream| {
-            stream.spec.call != *call || stream.report.is_none() || known.contains(id)
-        });
-    }
-
-    fn prepare(&self, call: &CallName) {
-        let (service, call) = (Arc::clone(&self.world.upstream.service), call.clone());
-        self.world
-            .tasks
-            .spawn(async move { service.prepare(&call).await });
-    }
-
-    /// Tells of a call's first media, once. A start that only awaits it is not a call yet.
-    fn began(&mut self, call: &CallName) {
-        let entry = self.entry(call);
-        if !std::mem::replace(&mut entry.has_media, true) {
-            entry.span.in_scope(|| tracing::info!("A call began."));
-            self.world.bus.publish(call, Event::CallStarted);
-        }
-    }
-
-    fn entry(&mut self, call: &CallName) -> &mut CallEntry {
-        if !self.calls.contains_key(call) {
-            self.calls.insert(call.clone(), CallEntry::new(call));
-            self.world.metrics.call_changed(None, Some(StateName::Idle));
-            self.live.send_replace(self.calls.len());
-        }
-        self.calls.get_mut(call).expect("it was inserted above")
-    }
-
-    /// Counts the calls whose media is over and that are not.
-    fn look_for_overdue(&self) {
-        let late = |entry: &&CallEntry| {
-            entry.state == StateName::Draining && entry.since.elapsed() > self.world.overdue_after
-        };
-        self.world
-            .metrics
-            .calls_overdue(self.calls.values().filter(late).count());
-    }
-}
-
-impl CallEntry {
-    fn new(call: &CallName) -> Self {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        Self {
-            began_unix_ms: since.map_or(0, |since| since.as_millis() as u64),
-            began: Instant::now(),
-            state: StateName::Idle,
-            since: Instant::now(),
-            has_media: false,
-            identifiers: Vec::new(),
-            zero: None,
-            span: tracing::info_span!("call", namespace = %call.namespace, guid = %call.guid),
-        }
     }
 }
 

@@ -15,6 +15,5 @@ pub mod metrics;
 mod remembered;
 pub mod server;
 pub mod shutdown;
-mod snapshots;
 pub mod switchboard_task;
 pub mod tls;

@@ -21,6 +21,8 @@ use labels::{CommandName, Limit, Route};
 #[derive(Debug)]
 pub struct Metrics {
     auth_failures: IntCounter,
+    call_names_left_out: IntCounter,
+    call_names_shared: IntCounter,
     calls: IntGaugeVec,
     calls_ended: IntCounterVec,
     calls_overdue: IntGauge,
@@ -44,20 +46,20 @@ impl Metrics {
             kept(registry, IntCounterVec::new(Opts::new(name, help), labels))
         };
         let gauge = |name: &str, help: &str| kept(registry, IntGauge::new(name, help));
-        let states = Opts::new(
-            "antiphon_calls",
-            "Calls that the switchboard knows, by state.",
-        );
-        let durations = HistogramOpts::new(
-            "antiphon_command_duration_seconds",
-            "Time from a command to its answer with status 200; of a start: to startResponse.",
-        );
         let metrics = Self {
             auth_failures: counter(
                 "antiphon_auth_failures_total",
                 "Requests whose keys were missing or wrong.",
             )?,
-            calls: kept(registry, IntGaugeVec::new(states, &["state"]))?,
+            call_names_left_out: counter(
+                "antiphon_call_names_left_out_total",
+                "Names of calls that were not kept, because the call had too many.",
+            )?,
+            call_names_shared: counter(
+                "antiphon_call_names_shared_total",
+                "Names that another live call had already; they now mean the newer call.",
+            )?,
+            calls: kept(registry, IntGaugeVec::new(states(), &["state"]))?,
             calls_ended: counters(
                 "antiphon_calls_ended_total",
                 "Calls that ended, by platform, whose doing it was, and why.",
@@ -69,7 +71,7 @@ impl Metrics {
             )?,
             command_seconds: kept(
                 registry,
-                HistogramVec::new(durations.buckets(COMMAND_BUCKETS.to_vec()), &["command"]),
+                HistogramVec::new(command_durations(), &["command"]),
             )?,
             commands: counters(
                 "antiphon_commands_total",
@@ -131,6 +133,16 @@ impl Metrics {
         if let Some(after) = after {
             self.calls.with_label_values(&[after.as_str()]).inc();
         }
+    }
+
+    /// A call had more names than are kept.
+    pub fn call_names_left_out(&self, names: usize) {
+        self.call_names_left_out.inc_by(names as u64);
+    }
+
+    /// A call goes by names of another live call.
+    pub fn call_names_shared(&self, names: usize) {
+        self.call_names_shared.inc_by(names as u64);
     }
 
     /// A call ended.
@@ -264,6 +276,17 @@ test; `UPDATE_DOCS=1 make test` writes it anew.
 | name | type | labels | meaning |
 |---|---|---|---|
 ";
+
+fn states() -> Opts {
+    let help = "Calls that the switchboard knows, by state.";
+    Opts::new("antiphon_calls", help)
+}
+
+fn command_durations() -> HistogramOpts {
+    let help = "Time from a command to its answer with status 200; of a start: to startResponse.";
+    let opts = HistogramOpts::new("antiphon_command_duration_seconds", help);
+    opts.buckets(COMMAND_BUCKETS.to_vec())
+}
 
 fn kept<C: Collector + Clone + 'static>(
     registry: &Registry,

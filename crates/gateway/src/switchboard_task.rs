@@ -1,7 +1,7 @@
 //! The task that owns the switchboard, and the handle by which the API speaks to it.
 
 use call::leg::{Gate, LegStats};
-use call::name::{CallName, LegId, Role, Side, StreamId};
+use call::name::{CallName, Guid, LegId, Role, Side, StreamId};
 use call::start::{Report, Start};
 use call::switchboard::{Outcome, Refusal, StateName};
 use tokio::sync::{mpsc, oneshot};
@@ -58,6 +58,8 @@ pub struct CallSnapshot {
     pub state: StateName,
     /// When its first leg, or the start that awaits one, came. Milliseconds since 1970.
     pub began_unix_ms: u64,
+    /// Other guids under which commands find it, in normal form.
+    pub names: Vec<Guid>,
     /// What else the platform calls it: `streamSid`, `accountSid`.
     pub identifiers: Vec<(&'static str, String)>,
     /// Its live legs.
@@ -73,12 +75,25 @@ pub struct LegSnapshot {
     pub id: LegId,
     /// Which side it is.
     pub side: Side,
-    /// Who speaks on it, once a start has said so.
-    pub role: Option<Role>,
+    /// Who speaks on it, once a start has said so or if the platform does.
+    pub role: Option<LegRole>,
+    /// What the platform calls this leg.
+    pub identifiers: Vec<(&'static str, String)>,
     /// Its gate.
     pub gate: Gate,
     /// What it has seen.
     pub stats: LegStats,
+}
+
+/// Who speaks on a leg.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LegRole {
+    /// Who.
+    pub role: Role,
+    /// Why, in words without private ones.
+    pub reason: String,
+    /// `high`, `medium`, `low`.
+    pub confidence: &'static str,
 }
 
 /// A stream at one moment.

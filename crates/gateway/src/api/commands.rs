@@ -6,11 +6,12 @@ use std::time::Instant;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::{Extension, Json};
-use call::name::{CallName, Guid, Namespace, Role};
+use call::name::{CallName, Namespace, Role};
 use call::start::Report;
 use call::switchboard::{Outcome, Refusal};
 
 use super::errors::{ApiError, Code};
+use super::named::Named;
 use super::observe::RequestId;
 use super::shapes::{
     CommandResponse, StartRequest, StartResponse, StartedStream, StartedStreams, StopRequest,
@@ -69,16 +70,13 @@ pub(crate) async fn start_streaming(
     Extension(id): Extension<RequestId>,
     request: Request,
 ) -> Result<Json<StartResponse>, ApiError> {
-    let mut log = Log::new(&api, id, CommandName::Start);
-    let carried_out = async {
+    let log = Log::new(&api, id, CommandName::Start);
+    let read = async {
         let start = read_start(&api, request).await?;
         let call = start.first.call.clone();
-        log.call = Some(call.clone());
-        carry_out(&api, call, Command::Start(Box::new(start))).await
+        Ok((call, Command::Start(Box::new(start))))
     };
-    let outcome = carried_out.await;
-    log.write(&outcome);
-    outcome.map(|outcome| Json(outcome.into()))
+    obey(&api, log, read).await
 }
 
 /// Stop streaming
@@ -102,15 +100,9 @@ pub(crate) async fn stop_streaming(
     Extension(id): Extension<RequestId>,
     request: Request,
 ) -> Result<Json<StopResponse>, ApiError> {
-    let mut log = Log::new(&api, id, CommandName::Stop);
-    let carried_out = async {
-        let call = read_stop(&api, request).await?;
-        log.call = Some(call.clone());
-        carry_out(&api, call, Command::Stop).await
-    };
-    let outcome = carried_out.await;
-    log.write(&outcome);
-    outcome.map(|outcome| Json(outcome.into()))
+    let log = Log::new(&api, id, CommandName::Stop);
+    let read = async { Ok((read_stop(&api, request).await?, Command::Stop)) };
+    obey(&api, log, read).await
 }
 
 /// Pause a call
@@ -130,7 +122,7 @@ pub(crate) async fn pause_call(
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Json<CommandResponse>, ApiError> {
     let log = Log::new(&api, id, CommandName::Pause);
-    on_call(&api, log, path, Command::Pause).await
+    obey(&api, log, async { Ok((call_of(path)?, Command::Pause)) }).await
 }
 
 /// Resume a call
@@ -149,7 +141,7 @@ pub(crate) async fn resume_call(
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Json<CommandResponse>, ApiError> {
     let log = Log::new(&api, id, CommandName::Resume);
-    on_call(&api, log, path, Command::Resume).await
+    obey(&api, log, async { Ok((call_of(path)?, Command::Resume)) }).await
 }
 
 /// One line in the log and one count for each command, whatever became of it.
@@ -193,25 +185,20 @@ impl<'a> Log<'a> {
     }
 }
 
-async fn on_call(
+/// Reads a command, has it carried out and tells of it, whatever became of it.
+async fn obey<T: From<Outcome>>(
     api: &Api,
     mut log: Log<'_>,
-    path: Result<Path<(String, String)>, PathRejection>,
-    command: Command,
-) -> Result<Json<CommandResponse>, ApiError> {
+    read: impl Future<Output = Result<(CallName, Command), ApiError>>,
+) -> Result<Json<T>, ApiError> {
     let carried_out = async {
-        let call = call_of(path)?;
+        let (call, command) = read.await?;
         log.call = Some(call.clone());
         carry_out(api, call, command).await
     };
     let outcome = carried_out.await;
     log.write(&outcome);
-    outcome.map(|Outcome { error, .. }| {
-        Json(CommandResponse {
-            is_ok: error.is_none(),
-            error_message: error,
-        })
-    })
+    outcome.map(|outcome| Json(outcome.into()))
 }
 
 async fn read_start(api: &Api, request: Request) -> Result<call::start::Start, ApiError> {
@@ -246,9 +233,9 @@ pub(crate) fn call_of(
         let known = "must be siprec, twilio, amazonconnect or genesysaudiohook";
         ApiError::new(Code::BadParameter, format!("namespace: {known}"))
     })?;
-    let guid = Guid::parse(&guid)
-        .map_err(|bad| ApiError::new(Code::BadParameter, format!("guid: {bad}")))?;
-    Ok(CallName { namespace, guid })
+    Named::new(namespace, &guid)
+        .map(|named| named.call)
+        .map_err(|bad| ApiError::new(Code::BadParameter, format!("guid: {bad}")))
 }
 
 async fn carry_out(api: &Api, call: CallName, command: Command) -> Result<Outcome, ApiError> {
@@ -265,8 +252,13 @@ async fn carry_out(api: &Api, call: CallName, command: Command) -> Result<Outcom
         Refused::ByState(Refusal::NoCall) => Code::NoCall.into(),
         Refused::ByState(Refusal::Pending) => Code::Pending.into(),
         Refused::Draining => unavailable(api, "The gateway is shutting down"),
-        Refused::Unavailable => unavailable(api, "The gateway has too much to do"),
+        Refused::Unavailable => busy(api),
     })
+}
+
+/// The switchboard cannot be asked now.
+pub(crate) fn busy(api: &Api) -> ApiError {
+    unavailable(api, "The gateway has too much to do")
 }
 
 pub(crate) fn unavailable(api: &Api, message: &'static str) -> ApiError {
@@ -284,9 +276,11 @@ impl From<Outcome> for StartResponse {
                 stream_id: id.as_str().to_owned(),
                 status: status.into(),
             };
-            match role {
+            // The contract has no word for a mixed line; the customer's place is the one that is
+            // free then.
+            match role.party() {
                 Role::Agent => streams.agent = Some(stream),
-                Role::Customer => streams.customer = Some(stream),
+                Role::Customer | Role::Mixed => streams.customer = Some(stream),
             }
         }
         let (is_ok, error_message) = (outcome.error.is_none(), outcome.error);
@@ -313,9 +307,9 @@ impl From<Outcome> for StopResponse {
                 status: status.into(),
                 summary: summary.as_ref().map(Into::into),
             };
-            match role {
+            match role.party() {
                 Role::Agent => streams.agent = Some(stream),
-                Role::Customer => streams.customer = Some(stream),
+                Role::Customer | Role::Mixed => streams.customer = Some(stream),
             }
         }
         let (is_ok, error_message) = (outcome.error.is_none(), outcome.error);
@@ -323,6 +317,15 @@ impl From<Outcome> for StopResponse {
             is_ok,
             error_message,
             autotranscribe_response: streams,
+        }
+    }
+}
+
+impl From<Outcome> for CommandResponse {
+    fn from(Outcome { error, .. }: Outcome) -> Self {
+        Self {
+            is_ok: error.is_none(),
+            error_message: error,
         }
     }
 }

@@ -17,6 +17,7 @@ pub(crate) struct Example {
 
 /// Calls that the examples know: the guid says how it stands with the call.
 pub(crate) const CALL: &str = "CA5b040e075515c424391012acc5a870cf";
+pub(crate) const SIPREC_CALL: &str = "0867617078-0032318833-2221801472-0002236962";
 pub(crate) const STREAMING_CALL: &str = "CA11111111111111111111111111111111";
 pub(crate) const UNKNOWN_CALL: &str = "CA00000000000000000000000000000000";
 pub(crate) const PENDING_CALL: &str = "CA22222222222222222222222222222222";
@@ -66,6 +67,7 @@ fn starts() -> Vec<Example> {
             status: 200,
             response: started.clone(),
         },
+        siprec(started.clone()),
         Example {
             name: "least",
             summary: "As little as can be said",
@@ -111,6 +113,23 @@ fn starts() -> Vec<Example> {
     ]
 }
 
+fn siprec(started: Value) -> Example {
+    Example {
+        name: "siprec",
+        summary: "A SIPREC call, by its Cisco-Guid",
+        operation: "startStreaming",
+        request: start(
+            SIPREC_CALL,
+            json!({
+                "namespace": "siprec",
+                "siprecParams": {"mediaLineOrder": "CUSTOMER_FIRST"},
+            }),
+        ),
+        status: 200,
+        response: started,
+    }
+}
+
 /// Starts that show a mistake.
 fn mistaken_starts() -> Vec<Example> {
     let mistaken = |name, summary, extra, code, message| {
@@ -145,7 +164,7 @@ fn mistaken_starts() -> Vec<Example> {
         mistaken(
             "noIngress",
             "A platform without an ingress",
-            json!({"namespace": "siprec", "guid": "0867617078-0032318833-2221801472-0002236962"}),
+            json!({"namespace": "genesysaudiohook", "guid": "5ce2b755-3f38-41ed-b755-7aed4b5c38d5"}),
             "400-203",
             NO_CALL,
         ),

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use call::name::{CallName, Guid, Namespace, Role, StreamId};
+use call::name::{CallName, Namespace, Role, StreamId};
 use call::private::Private;
 use call::start::{Phrase, Redaction, Start, StreamOptions, StreamSpec};
 
 use super::body::wrong;
 use super::errors::ApiError;
+use super::named::Named;
 use super::shapes::{
     AmazonConnectParams, AutotranscribeParams, FragmentSelector, MediaLineOrder, Platform,
     RoleName, StartRequest, StopRequest, VocabularyEntry,
@@ -21,16 +22,22 @@ const PERSON_CHARS_MAX: usize = 256;
 const STREAM_ARN_CHARS_MAX: usize = 1024;
 const FRAGMENT_DIGITS_MAX: usize = 128;
 
+/// Which side is whose.
+struct Order {
+    roles: [Role; 2],
+    is_given: bool,
+}
+
 /// What a start asks for. `phrases` are those of the configuration, `ids` makes stream ids.
 pub(crate) fn start(
     request: StartRequest,
     phrases: &[Phrase],
     ids: impl Fn() -> String,
 ) -> Result<Start, ApiError> {
-    let call = name(request.namespace, &request.guid)?;
+    let Named { call, written } = name(request.namespace, &request.guid)?;
     length("customerId", &request.customer_id, PERSON_CHARS_MAX)?;
     length("agentId", &request.agent_id, PERSON_CHARS_MAX)?;
-    let roles = roles(&request)?;
+    let Order { roles, is_given } = order(&request)?;
     amazon_connect(request.amazon_connect_params.unwrap_or_default())?;
     let params = request.autotranscribe_params.unwrap_or_default();
     let options = Arc::new(options(params, phrases)?);
@@ -41,6 +48,7 @@ pub(crate) fn start(
     let spec = |role| StreamSpec {
         id: StreamId::new(&ids()),
         call: call.clone(),
+        external: Arc::clone(&written),
         role,
         sender: if role == Role::Agent {
             agent.clone()
@@ -50,28 +58,32 @@ pub(crate) fn start(
         options: Arc::clone(&options),
     };
     let [first, second] = roles.map(spec);
-    Ok(Start { first, second })
+    Ok(Start {
+        first,
+        second,
+        is_ordered: is_given,
+    })
 }
 
 /// Which call a stop means.
 pub(crate) fn stop(request: &StopRequest) -> Result<CallName, ApiError> {
-    name(request.namespace, &request.guid)
+    name(request.namespace, &request.guid).map(|named| named.call)
 }
 
-fn name(platform: Platform, guid: &str) -> Result<CallName, ApiError> {
-    let guid = Guid::parse(guid).map_err(|bad| wrong("guid", &bad.to_string()))?;
+fn name(platform: Platform, guid: &str) -> Result<Named, ApiError> {
     let namespace = match platform {
         Platform::AmazonConnect => Namespace::AmazonConnect,
         Platform::GenesysAudioHook => Namespace::GenesysAudioHook,
         Platform::Siprec => Namespace::Siprec,
         Platform::Twilio => Namespace::Twilio,
     };
-    Ok(CallName { namespace, guid })
+    Named::new(namespace, guid).map_err(|bad| wrong("guid", &bad.to_string()))
 }
 
-/// Who speaks on the first side and who on the second. Parameters of another platform than the
-/// call's are read but have no say.
-fn roles(request: &StartRequest) -> Result<[Role; 2], ApiError> {
+/// Who speaks on the first side and who on the second, and whether the start says so. Only a SIPREC
+/// session has an opinion of its own, so for every other platform the defaults are the word of the
+/// start. Parameters of another platform than the call's are read but have no say.
+fn order(request: &StartRequest) -> Result<Order, ApiError> {
     let tracks = request
         .twilio_params
         .as_ref()
@@ -96,12 +108,12 @@ fn roles(request: &StartRequest) -> Result<[Role; 2], ApiError> {
         Platform::Siprec => matches!(order, Some(MediaLineOrder::AgentFirst)),
         Platform::Twilio => inbound == RoleName::Agent,
     };
-    let roles = [Role::Customer, Role::Agent];
-    Ok(if agent_first {
-        [roles[1], roles[0]]
-    } else {
-        roles
-    })
+    let roles = match agent_first {
+        true => [Role::Agent, Role::Customer],
+        false => [Role::Customer, Role::Agent],
+    };
+    let is_given = !matches!(request.namespace, Platform::Siprec) || order.is_some();
+    Ok(Order { roles, is_given })
 }
 
 fn amazon_connect(params: AmazonConnectParams) -> Result<(), ApiError> {

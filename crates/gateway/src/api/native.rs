@@ -8,7 +8,7 @@ use axum::extract::{Path, RawQuery, State};
 use call::name::{CallName, Guid, Namespace};
 
 use super::Api;
-use super::commands::{call_of, unavailable};
+use super::commands::{busy, call_of};
 use super::errors::{ApiError, Code};
 use super::shapes::{CallList, CallShape};
 
@@ -38,7 +38,7 @@ pub(crate) async fn list_calls(
         .map(|after| after_of(&after))
         .transpose()?;
     let calls = api.state.switchboard.calls().await;
-    let mut calls = calls.map_err(|_| unavailable(&api, "The gateway has too much to do"))?;
+    let mut calls = calls.map_err(|_| busy(&api))?;
     calls.retain(|call| after.as_ref().is_none_or(|after| call.name > *after));
     calls.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     let more = calls.len() > limit;
@@ -68,7 +68,7 @@ pub(crate) async fn show_call(
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Json<CallShape>, ApiError> {
     let call = api.state.switchboard.call(call_of(path)?).await;
-    let call = call.map_err(|_| unavailable(&api, "The gateway has too much to do"))?;
+    let call = call.map_err(|_| busy(&api))?;
     let unknown = || ApiError::new(Code::NotFound, Code::NoCall.message());
     Ok(Json(call.ok_or_else(unknown)?.into()))
 }

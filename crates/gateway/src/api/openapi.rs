@@ -106,7 +106,7 @@ fn add_parameters(path: &str, operation: &mut Operation) {
         let guid = text()
             .min_length(Some(1))
             .max_length(Some(128))
-            .pattern(Some("^[!-~]+$"));
+            .pattern(Some("^[!-~]([ -~]*[!-~])?$"));
         parameters.push(parameter(
             "namespace",
             ParameterIn::Path,

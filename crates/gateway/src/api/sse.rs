@@ -91,7 +91,7 @@ struct Filter {
 
 impl Filter {
     fn wants(&self, record: &Record) -> bool {
-        self.call.as_ref().is_none_or(|call| *call == record.call)
+        self.call.as_ref().is_none_or(|call| record.is_of(call))
             && (self.partials || !record.event.is_partial())
     }
 }

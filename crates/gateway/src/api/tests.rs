@@ -19,11 +19,11 @@ use tower::ServiceExt;
 
 use super::auth::ApiKey;
 use super::examples::{
-    CALL, ENDED_CALL, IDS, PENDING_CALL, REFUSED_CALL, STREAMING_CALL, STREAMING_URL,
+    CALL, ENDED_CALL, IDS, PENDING_CALL, REFUSED_CALL, SIPREC_CALL, STREAMING_CALL, STREAMING_URL,
 };
 use super::*;
 use crate::switchboard_task::{
-    CallSnapshot, Command, LegSnapshot, Refused, StreamSnapshot, SwitchboardHandle,
+    CallSnapshot, Command, LegRole, LegSnapshot, Refused, StreamSnapshot, SwitchboardHandle,
 };
 
 mod authentication;
@@ -263,7 +263,7 @@ fn outcome(guid: &str, command: &Command) -> Result<Outcome, Refused> {
             ];
             Ok(Outcome { error, reports })
         }
-        (CALL, Command::Start(start)) => ok(vec![
+        (CALL | SIPREC_CALL, Command::Start(start)) => ok(vec![
             report(&start.first.id, start.first.role, Status::ok(), None),
             report(&start.second.id, start.second.role, Status::ok(), None),
         ]),
@@ -311,7 +311,12 @@ fn snapshot(name: CallName) -> CallSnapshot {
     let leg = LegSnapshot {
         id: LegId(7),
         side: Side::First,
-        role: Some(Role::Customer),
+        role: Some(LegRole {
+            role: Role::Customer,
+            reason: "trackMap of the start".to_owned(),
+            confidence: "high",
+        }),
+        identifiers: vec![("label", "inbound".to_owned())],
         gate: Gate::Open,
         stats: LegStats {
             frames: 50,
@@ -334,6 +339,7 @@ fn snapshot(name: CallName) -> CallSnapshot {
         name,
         state: StateName::Streaming,
         began_unix_ms: 1_700_000_000_120,
+        names: vec![Guid::parse("another").unwrap()],
         identifiers: vec![("streamSid", "MZ1".to_owned())],
         legs: vec![leg],
         streams: vec![stream],

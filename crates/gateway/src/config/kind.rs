@@ -16,6 +16,8 @@ use super::tree::Entry;
 use super::words::Words;
 use super::{duration, size};
 
+pub(super) mod parsed;
+
 const SECRET_BYTES_MAX: usize = 64 * 1024;
 
 /// A kind of value.

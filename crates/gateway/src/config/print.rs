@@ -132,10 +132,10 @@ fn sample_row(row: &Row, hidden: bool) -> String {
     format!("{note}{prefix}{} = {value}\n", row.key)
 }
 
-/// An example as TOML: numbers as they are, the rest as strings.
+/// An example as TOML: numbers and flags as they are, the rest as strings.
 fn literal(example: &str) -> String {
-    let number = example.parse::<i64>().is_ok();
-    if number {
+    let is_bare = example.parse::<i64>().is_ok() || example.parse::<bool>().is_ok();
+    if is_bare {
         example.to_owned()
     } else {
         super::kind::quoted(example)

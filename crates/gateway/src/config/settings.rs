@@ -43,6 +43,7 @@ macro_rules! settings {
 }
 
 // They use the macro, so they come after it.
+pub mod siprec;
 pub mod twilio;
 pub mod upstream;
 

@@ -3,6 +3,8 @@ use proptest::prelude::*;
 use super::words::{LogFormat, Service};
 use super::*;
 
+mod siprec;
+
 const LEAST: &str = r#"
 [http]
 public_url = "https://voice.example.com"
@@ -500,7 +502,13 @@ fn the_sample_file_equals_the_defaults_and_has_every_key() {
     };
     let whole: String = text.lines().filter_map(assignment).collect();
     let names = ["API_SECRET", "TOKEN_SECRET"].map(|name| format!("ANTIPHON_{name}"));
-    let others = ["TWILIO_SHARED_KEY", "ASAPP_API_ID", "ASAPP_API_SECRET"].map(str::to_owned);
+    let others = [
+        "ASAPP_API_ID",
+        "ASAPP_API_SECRET",
+        "SIPREC_TRUNK_PASSWORD",
+        "TWILIO_SHARED_KEY",
+    ];
+    let others = others.map(str::to_owned);
     let variables = names
         .into_iter()
         .chain(others)

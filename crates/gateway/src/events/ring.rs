@@ -106,6 +106,7 @@ mod tests {
             id: EventId { boot: 1, number },
             at_unix_ms: 0,
             call,
+            also: None,
             event,
         }
     }

@@ -1,4 +1,4 @@
-use call::name::Side;
+use call::name::{Guid, Side};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -36,6 +36,17 @@ fn a_start_has_the_contracts_defaults() {
     assert_eq!(start.second.sender.reveal(), "a");
     assert_eq!(*start.first.options, StreamOptions::default());
     assert_eq!(start.side(Side::First).call.to_string(), "twilio/CA1");
+    assert_eq!(&*start.side(Side::Second).external, "CA1");
+}
+
+#[test]
+fn a_siprec_guid_is_understood_in_each_spelling_and_told_on_as_it_was_written() {
+    let start = judged(&with(
+        json!({"namespace": "siprec", "guid": "0001183F5093914D"}),
+    ));
+    let start = start.unwrap();
+    assert_eq!(start.first.call.to_string(), "siprec/00001062071351848269");
+    assert_eq!(&*start.first.external, "0001183F5093914D");
 }
 
 fn each_is_refused<const N: usize>(code: &str, cases: [(Value, &str); N]) {
@@ -171,6 +182,14 @@ fn who_speaks_on_which_side_follows_the_platforms_own_parameters() {
         first(json!({"namespace": "genesysaudiohook"})),
         Role::Customer
     );
+    let is_ordered = |extra| judged(&with(extra)).unwrap().is_ordered;
+    assert!(is_ordered(json!({})));
+    assert!(is_ordered(
+        json!({"namespace": "siprec", "siprecParams": order})
+    ));
+    assert!(!is_ordered(
+        json!({"namespace": "siprec", "siprecParams": {}})
+    ));
     let (code, message) = refused(json!({"twilioParams": {"trackMap": {"inbound": "agent"}}}));
     assert_eq!(code, "400-201");
     assert!(

@@ -33,6 +33,8 @@ pub(crate) struct CallShape {
     /// When its media, or a start that waits for it, came.
     #[schema(format = DateTime)]
     pub(crate) began_at: String,
+    /// Other guids by which commands and paths find it, in normal form.
+    pub(crate) names: Vec<String>,
     /// What else the platform calls it.
     pub(crate) identifiers: Vec<Identifier>,
     /// Live legs.
@@ -41,10 +43,10 @@ pub(crate) struct CallShape {
     pub(crate) streams: Vec<StreamShape>,
 }
 
-/// Another name of a call.
+/// Another name of a call or a leg.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Identifier {
-    /// Whose name it is: `streamSid`, `accountSid`.
+    /// Whose name it is: `streamSid`, `accountSid`, `label`, `Cisco-Guid`.
     pub(crate) name: &'static str,
     pub(crate) value: String,
 }
@@ -55,13 +57,23 @@ pub(crate) struct Identifier {
 #[schema(as = Leg)]
 pub(crate) struct LegShape {
     pub(crate) id: u64,
-    /// As the platform counts; Twilio's inbound track is `first`.
+    /// As the platform counts; Twilio's inbound track and SIPREC's top m-line are `first`.
     #[schema(pattern = "^(first|second)$")]
     pub(crate) side: &'static str,
-    /// Who speaks, once a start has said so.
+    /// Who speaks, once a start has said so; before it if the platform does. `mixed`: both parties.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, pattern = "^(agent|customer)$")]
+    #[schema(nullable = false, pattern = "^(agent|customer|mixed)$")]
     pub(crate) role: Option<&'static str>,
+    /// Why it is that role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) role_reason: Option<String>,
+    /// How sure that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, pattern = "^(high|low|medium)$")]
+    pub(crate) role_confidence: Option<&'static str>,
+    /// What the platform calls this leg.
+    pub(crate) identifiers: Vec<Identifier>,
     /// Whether sound passes (`open`), becomes silence (`paused`) or nothing (`shut`).
     #[schema(pattern = "^(open|paused|shut)$")]
     pub(crate) gate: &'static str,
@@ -80,8 +92,10 @@ pub(crate) struct LegCounters {
     pub(crate) received: u64,
     /// Sound that went on to a stream.
     pub(crate) passed: u64,
-    /// Silence put where the platform lost sound.
+    /// Put where the platform lost sound: silence, or what conceals the loss.
     pub(crate) filled: u64,
+    /// How much of `filled` is not silence: it conceals the loss.
+    pub(crate) concealed: u64,
     /// Silence put where the platform had nothing to send.
     pub(crate) quiet: u64,
     /// Jumped over without any sound.
@@ -103,7 +117,7 @@ pub(crate) struct LegCounters {
 #[schema(as = Stream)]
 pub(crate) struct StreamShape {
     pub(crate) stream_id: String,
-    #[schema(pattern = "^(agent|customer)$")]
+    #[schema(pattern = "^(agent|customer|mixed)$")]
     pub(crate) role: &'static str,
     /// The leg it hears, while that lives.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,15 +143,14 @@ pub(crate) struct StreamShape {
 
 impl From<CallSnapshot> for CallShape {
     fn from(call: CallSnapshot) -> Self {
-        let identifiers = call.identifiers.into_iter();
+        let names = call.names.iter();
         Self {
             namespace: call.name.namespace.as_str(),
             guid: call.name.guid.as_str().to_owned(),
             state: call.state.as_str(),
             began_at: timestamp(call.began_unix_ms),
-            identifiers: identifiers
-                .map(|(name, value)| Identifier { name, value })
-                .collect(),
+            names: names.map(|name| name.as_str().to_owned()).collect(),
+            identifiers: identifiers(call.identifiers),
             legs: call.legs.into_iter().map(LegShape::from).collect(),
             streams: call.streams.into_iter().map(StreamShape::from).collect(),
         }
@@ -146,10 +159,14 @@ impl From<CallSnapshot> for CallShape {
 
 impl From<LegSnapshot> for LegShape {
     fn from(leg: LegSnapshot) -> Self {
+        let role = leg.role.as_ref();
         Self {
             id: leg.id.0,
             side: leg.side.as_str(),
-            role: leg.role.map(call::name::Role::as_str),
+            role: role.map(|given| given.role.as_str()),
+            role_reason: role.map(|given| given.reason.clone()),
+            role_confidence: role.map(|given| given.confidence),
+            identifiers: identifiers(leg.identifiers),
             gate: match leg.gate {
                 Gate::Open => "open",
                 Gate::Paused => "paused",
@@ -167,6 +184,7 @@ impl From<LegStats> for LegCounters {
             received,
             passed,
             filled,
+            concealed,
             quiet,
             skipped,
             paused,
@@ -185,6 +203,7 @@ impl From<LegStats> for LegCounters {
             received,
             passed,
             filled,
+            concealed,
             quiet,
             skipped,
             paused,
@@ -212,6 +231,11 @@ impl From<StreamSnapshot> for StreamShape {
                 .map(StreamSummary::from),
         }
     }
+}
+
+fn identifiers(pairs: Vec<(&'static str, String)>) -> Vec<Identifier> {
+    let identifier = |(name, value)| Identifier { name, value };
+    pairs.into_iter().map(identifier).collect()
 }
 
 /// RFC 3339 in UTC, with milliseconds.

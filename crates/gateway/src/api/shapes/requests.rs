@@ -13,8 +13,9 @@ use utoipa::ToSchema;
 pub(crate) struct StartRequest {
     #[serde(deserialize_with = "word")]
     pub(crate) namespace: Platform,
-    /// The globally unique id of the call, also called UCID. Twilio: the CallSid.
-    #[schema(min_length = 1, max_length = 128, pattern = "^[!-~]+$")]
+    /// The globally unique id of the call, also called UCID. Twilio: the CallSid. SIPREC: any
+    /// identifier of the session, in any of its spellings; only these may have blanks.
+    #[schema(min_length = 1, max_length = 128, pattern = "^[!-~]([ -~]*[!-~])?$")]
     pub(crate) guid: String,
     /// Id of the customer on the call, usually from the call center's CTI.
     #[schema(min_length = 1, max_length = 256)]
@@ -42,7 +43,7 @@ pub(crate) struct StopRequest {
     #[serde(deserialize_with = "word")]
     pub(crate) namespace: Platform,
     /// The globally unique id of the call, as in the start.
-    #[schema(min_length = 1, max_length = 128, pattern = "^[!-~]+$")]
+    #[schema(min_length = 1, max_length = 128, pattern = "^[!-~]([ -~]*[!-~])?$")]
     pub(crate) guid: String,
 }
 

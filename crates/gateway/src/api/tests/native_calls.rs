@@ -23,6 +23,15 @@ async fn a_call_is_shown_with_its_legs_streams_and_counters() {
         (&json!(7), &json!("first"), &json!("customer"))
     );
     assert_eq!(
+        (&leg["roleReason"], &leg["roleConfidence"]),
+        (&json!("trackMap of the start"), &json!("high"))
+    );
+    assert_eq!(
+        leg["identifiers"],
+        json!([{"name": "label", "value": "inbound"}])
+    );
+    assert_eq!(json["names"], json!(["another"]));
+    assert_eq!(
         (&leg["gate"], &leg["counters"]["passed"]),
         (&json!("open"), &json!(8000))
     );

@@ -107,7 +107,10 @@ fn matches(pattern: &str, text: &str) -> bool {
         .strip_prefix("^(")
         .and_then(|rest| rest.strip_suffix(")$"));
     match (pattern, alternatives) {
-        ("^[!-~]+$", _) => !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()),
+        ("^[!-~]([ -~]*[!-~])?$", _) => {
+            let is_visible = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+            !text.is_empty() && text.trim() == text && text.bytes().all(is_visible)
+        }
         ("^[0-9]+$", _) => !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()),
         ("^[0-9]{3}-[0-9]{2,3}$", _) => text.len() <= 7 && text.as_bytes()[3] == b'-',
         ("^([eE][nN]|[eE][sS])-[uU][sS]$", _) => {

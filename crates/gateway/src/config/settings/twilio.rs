@@ -103,6 +103,7 @@ impl Twilio {
             order_frames: self.order_frames,
             quiet_after: self.quiet_after,
             wobble: self.wobble,
+            ..LegConfig::default()
         }
     }
 

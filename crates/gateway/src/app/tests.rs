@@ -1,0 +1,79 @@
+use tokio::net::UdpSocket;
+
+use super::*;
+
+const LEAST: &str = r#"
+[http]
+listen = "127.0.0.1:0"
+public_url = "https://voice.example.com"
+[[api_keys]]
+id = "desktop"
+secret = "open sesame"
+[twilio]
+auth_tokens = ["12345678901234567890123456789012"]
+token_secret = "0123456789abcdef0123456789abcdef"
+[upstream.autotranscribe]
+base_url = "http://127.0.0.1:1"
+api_id = "our-id"
+api_secret = "our-secret"
+"#;
+
+async fn bound(more: &str) -> Gateway {
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let text = format!("{LEAST}{more}");
+    let config = Config::parse(std::path::Path::new("antiphon.toml"), &text, []).unwrap();
+    Gateway::bind(config).await.unwrap()
+}
+
+/// Asks whether a session would be taken; the status.
+async fn options(server: SocketAddr, number: u32) -> String {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let here = socket.local_addr().unwrap();
+    let request = format!(
+        "OPTIONS sip:srs@{server} SIP/2.0\r\n\
+         Via: SIP/2.0/UDP {here};branch=z9hG4bK{number}\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:src@{here}>;tag=1\r\nTo: <sip:srs@{server}>\r\n\
+         Call-ID: {number}@{here}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+    );
+    socket.send_to(request.as_bytes(), server).await.unwrap();
+    let mut answer = vec![0; 65_535];
+    let length = socket.recv(&mut answer).await.unwrap();
+    let answer = String::from_utf8(answer[..length].to_vec()).unwrap();
+    answer.lines().next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn without_listeners_nobody_listens_for_sip() {
+    let gateway = bound("").await;
+    assert!(gateway.addresses().siprec.is_empty());
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_had_is_told_before_anything_is_served() {
+    let taken = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap();
+    let text = format!("{LEAST}[siprec]\nlisten = [\"udp:{address}\"]\n");
+    let config = Config::parse(std::path::Path::new("antiphon.toml"), &text, []).unwrap();
+    let told = Gateway::bind(config).await.err().unwrap().to_string();
+    assert!(
+        told.starts_with(&format!("siprec.listen: udp:{address}: ")),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_recording_server_is_served_and_ends_with_the_gateway() {
+    let gateway = bound(
+        "[siprec]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\n\
+         [[siprec.trunks]]\nname = \"here\"\nsources = [\"127.0.0.0/8\"]\n",
+    )
+    .await;
+    let addresses = gateway.addresses().siprec.clone();
+    assert_eq!(addresses.len(), 2);
+    let (trigger, shutdown) = Shutdown::manual();
+    let tasks = TaskTracker::new();
+    let running = tasks.spawn(gateway.run(shutdown));
+    assert_eq!(options(addresses[0], 1).await, "SIP/2.0 200 OK");
+    trigger.drain();
+    running.await.unwrap().unwrap();
+}
