@@ -1,7 +1,9 @@
 //! Callers that are not real: they speak a platform's protocol with code of their own, so that a
 //! mistake shared with the gateway's parsers cannot hide.
 
+pub mod alaw;
 pub mod pace;
+pub mod siprec;
 pub mod tls;
 pub mod transport;
 pub mod twilio;

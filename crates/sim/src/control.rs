@@ -23,6 +23,8 @@ pub struct Gateway {
     base: String,
     api_id: String,
     api_secret: String,
+    /// Of the calls that are spoken of.
+    namespace: &'static str,
 }
 
 /// Any answer of the API, a refusal included.
@@ -39,7 +41,7 @@ pub struct Answer {
 /// What `start-streaming` is asked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Start {
-    /// The Call SID.
+    /// Twilio's Call SID, a SIPREC call's id in decimal form.
     pub guid: String,
     /// `customerId`.
     pub customer: String,
@@ -72,7 +74,16 @@ impl Gateway {
             base: base.trim_end_matches('/').to_owned(),
             api_id: api_id.to_owned(),
             api_secret: api_secret.to_owned(),
+            namespace: "twilio",
         })
+    }
+
+    /// The same gateway, for calls of another platform than Twilio: `siprec`.
+    pub fn on(&self, namespace: &'static str) -> Self {
+        Self {
+            namespace,
+            ..self.clone()
+        }
     }
 
     /// The same gateway with another key.
@@ -99,13 +110,13 @@ impl Gateway {
         }
     }
 
-    /// `start-streaming` for a Twilio call.
+    /// `start-streaming`.
     ///
     /// # Errors
     /// When there is no answer; a refusal is one.
     pub async fn start(&self, start: &Start) -> anyhow::Result<Answer> {
         let mut body = json!({
-            "namespace": "twilio",
+            "namespace": self.namespace,
             "guid": start.guid,
             "customerId": start.customer,
             "agentId": start.agent,
@@ -117,32 +128,32 @@ impl Gateway {
             .await
     }
 
-    /// `stop-streaming` for a Twilio call.
+    /// `stop-streaming`.
     ///
     /// # Errors
     /// When there is no answer; a refusal is one.
     pub async fn stop(&self, guid: &str) -> anyhow::Result<Answer> {
-        let body = json!({"namespace": "twilio", "guid": guid});
+        let body = json!({"namespace": self.namespace, "guid": guid});
         self.post("/mg-autotranscribe/v1/stop-streaming", &body)
             .await
     }
 
-    /// Pauses a Twilio call on the native API.
+    /// Pauses a call on the native API.
     ///
     /// # Errors
     /// When there is no answer; a refusal is one.
     pub async fn pause(&self, guid: &str) -> anyhow::Result<Answer> {
-        self.post(&format!("/v1/calls/twilio/{guid}/pause"), &json!({}))
-            .await
+        let path = self.path_of(guid) + "/pause";
+        self.post(&path, &json!({})).await
     }
 
-    /// Resumes a Twilio call on the native API.
+    /// Resumes a call on the native API.
     ///
     /// # Errors
     /// When there is no answer; a refusal is one.
     pub async fn resume(&self, guid: &str) -> anyhow::Result<Answer> {
-        self.post(&format!("/v1/calls/twilio/{guid}/resume"), &json!({}))
-            .await
+        let path = self.path_of(guid) + "/resume";
+        self.post(&path, &json!({})).await
     }
 
     /// The first page of calls, as the native API shows them.
@@ -153,12 +164,12 @@ impl Gateway {
         self.get("/v1/calls").await
     }
 
-    /// One Twilio call, as the native API shows it.
+    /// One call, as the native API shows it.
     ///
     /// # Errors
     /// When there is no answer; a refusal is one.
     pub async fn call(&self, guid: &str) -> anyhow::Result<Answer> {
-        self.get(&format!("/v1/calls/twilio/{guid}")).await
+        self.get(&self.path_of(guid)).await
     }
 
     /// The event stream of all calls, from behind the event with the given id when there is one.
@@ -169,13 +180,13 @@ impl Gateway {
         self.events_at("/v1/events", last_id).await
     }
 
-    /// The event stream of one Twilio call.
+    /// The event stream of one call.
     ///
     /// # Errors
     /// When the gateway does not answer with an event stream.
     pub async fn call_events(&self, guid: &str, last_id: Option<&str>) -> anyhow::Result<Events> {
-        self.events_at(&format!("/v1/calls/twilio/{guid}/events"), last_id)
-            .await
+        let path = self.path_of(guid) + "/events";
+        self.events_at(&path, last_id).await
     }
 
     /// Any `GET`.
@@ -234,6 +245,12 @@ impl Gateway {
         };
         let in_time = tokio::time::timeout(patience, wait).await;
         in_time.with_context(|| format!("{} is not ready after {patience:?}", self.base))
+    }
+
+    /// Where the native API has a call; a guid may have letters that a path may not.
+    fn path_of(&self, guid: &str) -> String {
+        let guid: String = url::form_urlencoded::byte_serialize(guid.as_bytes()).collect();
+        format!("/v1/calls/{}/{}", self.namespace, guid.replace('+', "%20"))
     }
 
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {

@@ -1,8 +1,9 @@
-//! The main job on one screen: a two-party Twilio call through a real gateway to a service that
-//! hears, with a card number in the middle that nobody may hear.
+//! The main job on one screen: a Twilio call and a SIPREC call side by side through a real gateway
+//! to a service that hears, each with a card number in the middle that nobody may hear.
 //!
 //! Gateway and service run in this process and are reached over loopback only, as strangers would.
 
+mod party;
 mod screen;
 mod verdict;
 
@@ -18,10 +19,11 @@ use gateway::config::Config;
 use gateway::shutdown::{Shutdown, Trigger};
 use tokio_util::task::TaskTracker;
 
-use self::screen::Screen;
-use self::verdict::Verdict;
+use self::party::Party;
+use self::screen::{Column, Screen};
+use self::verdict::{Judged, Verdict};
+use crate::caller::siprec::Target;
 use crate::caller::tls;
-use crate::caller::twilio::{Options, Signature, TwilioCall};
 use crate::control::{self, Start};
 use crate::hearing::Lexicon;
 use crate::service::autotranscribe::{self, AutoTranscribe, Running};
@@ -30,6 +32,8 @@ use crate::speech::{SAMPLES_PER_MS, Script};
 
 const API_ID: &str = "demo";
 const API_SECRET: &str = "demo-secret";
+/// How long the last transcripts and closings may take.
+const OVER: Duration = Duration::from_secs(20);
 const AUTH_TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 /// `antiphon-sim demo`
@@ -38,7 +42,7 @@ pub struct Arguments {
     /// Port of the gateway; 0 takes any.
     #[arg(long, default_value_t = 8080)]
     port: u16,
-    /// End when the call is over, also on a terminal.
+    /// End when the calls are over, also on a terminal.
     #[arg(long)]
     no_stay: bool,
 }
@@ -48,6 +52,7 @@ struct World {
     service: Running,
     api: control::Gateway,
     base: String,
+    siprec: Target,
     shutdown: Trigger,
     tasks: TaskTracker,
 }
@@ -67,25 +72,39 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .payment_call()
         .context("the script has no payment call")?;
     let world = World::build(arguments.port).await?;
-    let screen = Screen::new(&world.api, conversation.duration_ms());
-    screen.say(&format!(
-        "Gateway   {}  (antiphon, the real one)",
-        world.base
+    let apis = [world.api.clone(), world.api.on("siprec")];
+    let [left, right] = Screen::both([&apis[0], &apis[1]], conversation.duration_ms());
+    left.say(&format!(
+        "Gateway   {} and {}  (antiphon, the real one)",
+        world.base, world.siprec
     ));
-    screen.say(&format!(
+    left.say(&format!(
         "Service   {}  (a simulated AutoTranscribe that hears)",
         world.service.url()
     ));
-    let mut verdict = Verdict::new(&conversation);
-    world.call(&conversation, &screen, &mut verdict).await?;
-    screen.finish().await;
-    let judged = verdict.judge(&world.service.streams());
+    let mut verdicts =
+        [Column::Left, Column::Right].map(|column| Verdict::new(&conversation, column.platform()));
+    let [twilio, siprec] = &mut verdicts;
+    let (first, second) = tokio::join!(
+        world.call(&conversation, &left, twilio),
+        world.call(&conversation, &right, siprec),
+    );
+    first.and(second)?;
+    world.closed().await?;
+    left.finish().await;
+    right.finish().await;
+    let (mut judged, streams) = (Judged::new(), world.service.streams());
+    for verdict in &verdicts {
+        verdict.judge(&streams, &mut judged);
+    }
     println!("\n{}", judged.table);
     for fault in &judged.faults {
         println!("FAULT  {fault}");
     }
     if judged.faults.is_empty() {
-        println!("Every phrase was heard, no card digit was, and not one byte differs.");
+        println!(
+            "Every phrase of both calls was heard, no card digit was, and not one byte differs."
+        );
     }
     world.hints();
     if !arguments.no_stay && std::io::stdout().is_terminal() && judged.faults.is_empty() {
@@ -114,6 +133,8 @@ impl World {
             bound => bound?,
         };
         let base = format!("http://{}", gateway.addresses().http);
+        let siprec = gateway.addresses().siprec.first().copied();
+        let siprec = Target::udp(siprec.context("the gateway has no SIP listener")?);
         let (trigger, shutdown) = Shutdown::manual();
         let tasks = TaskTracker::new();
         tasks.spawn(gateway.run(shutdown));
@@ -123,12 +144,13 @@ impl World {
             service,
             api,
             base,
+            siprec,
             shutdown: trigger,
             tasks,
         })
     }
 
-    /// The whole call, in real time.
+    /// A whole call, in real time.
     async fn call(
         &self,
         conversation: &Conversation,
@@ -136,65 +158,60 @@ impl World {
         verdict: &mut Verdict,
     ) -> anyhow::Result<()> {
         let parts = Parts::of(conversation)?;
-        let url = self.api.twilio_url().await?;
-        screen.say("GET  /mg-autotranscribe/v1/twilio-media-stream-url");
-        let mut options = Options::new(url, tls::client_config(None)?);
-        options.via = Some(self.base.replace("http://", "ws://"));
-        options.signature = Signature::AuthToken(AUTH_TOKEN.to_owned());
-        let mut call = TwilioCall::dial(options).await?;
-        let guid = call.call_sid().to_owned();
+        let mut party = self.dial(screen).await?;
+        let (api, guid) = (screen.api(), party.guid());
+        verdict.of(&guid);
+        screen.tell(&party.introduction());
+        screen.tell(&format!("guid {guid}"));
         screen.watch(&guid);
-        let mut events = self.api.call_events(&guid, None).await?;
-        screen.say(&format!(
-            "Twilio    <Stream track=\"both_tracks\">, call {guid}"
-        ));
+        let mut events = api.call_events(&guid, None).await?;
 
-        self.start(&mut call, screen).await?;
+        start(&mut party, screen).await?;
         let (before, after) = (parts.secret.start, parts.secret.end);
         verdict
-            .play(&mut call, screen, parts.cut(0..before))
+            .play(&mut party, screen, parts.cut(0..before))
             .await?;
-        screen.say("POST stop-streaming    the card number is next");
-        let stopped = call.silence_while(self.api.stop(&guid)).await??;
+        screen.tell("POST stop-streaming    the card number is next");
+        let stopped = party.silence_while(api.stop(&guid)).await??;
         ensure!(
             stopped.is_ok(),
             "the stop was refused: {}",
             stopped.complaint()
         );
         verdict
-            .play(&mut call, screen, parts.cut(before..after))
+            .play(&mut party, screen, parts.cut(before..after))
             .await?;
-        self.start(&mut call, screen).await?;
+        start(&mut party, screen).await?;
         verdict
-            .play(&mut call, screen, parts.cut(after..parts.sound[0].len()))
+            .play(&mut party, screen, parts.cut(after..parts.sound[0].len()))
             .await?;
-        verdict.hang_up(&call);
-        call.hang_up().await?;
-        screen.say("Twilio    stop");
-        let over = Duration::from_secs(20);
-        tokio::time::timeout(over, verdict.listen(&mut events))
+        verdict.hang_up(&party);
+        party.hang_up().await?;
+        screen.tell("hung up");
+        tokio::time::timeout(OVER, verdict.listen(&mut events))
             .await
-            .context("the call did not end")??;
+            .context("the call did not end")?
+    }
+
+    async fn dial(&self, screen: &Screen) -> anyhow::Result<Party> {
+        let tls = tls::client_config(None)?;
+        match screen.column() {
+            Column::Left => {
+                screen.tell("GET  twilio-media-stream-url");
+                Party::twilio(&self.api, &self.base, tls, AUTH_TOKEN).await
+            }
+            Column::Right => Party::siprec(self.siprec.clone(), tls).await,
+        }
+    }
+
+    /// The service's streams are over.
+    async fn closed(&self) -> anyhow::Result<()> {
         let all_closed = self
             .service
             .wait_for(|streams| streams.iter().all(|s| s.is_closed()));
-        tokio::time::timeout(over, all_closed)
+        tokio::time::timeout(OVER, all_closed)
             .await
             .context("the streams did not end")
-    }
-
-    async fn start(&self, call: &mut TwilioCall, screen: &Screen) -> anyhow::Result<()> {
-        let begun = Instant::now();
-        let start = Start::of(call.call_sid());
-        let started = call.silence_while(self.api.start(&start)).await??;
-        ensure!(
-            started.is_ok(),
-            "the start was refused: {}",
-            started.complaint()
-        );
-        let took = begun.elapsed().as_millis();
-        screen.say(&format!("POST start-streaming   200 after {took} ms"));
-        Ok(())
     }
 
     fn hints(&self) {
@@ -214,6 +231,20 @@ impl World {
         self.tasks.wait().await;
         self.service.stop().await;
     }
+}
+
+async fn start(party: &mut Party, screen: &Screen) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    let (api, start) = (screen.api(), Start::of(&party.guid()));
+    let started = party.silence_while(api.start(&start)).await??;
+    ensure!(
+        started.is_ok(),
+        "the start was refused: {}",
+        started.complaint()
+    );
+    let took = begun.elapsed().as_millis();
+    screen.tell(&format!("POST start-streaming   200 after {took} ms"));
+    Ok(())
 }
 
 impl Parts {
@@ -241,6 +272,8 @@ fn config(port: u16, service: &Running) -> anyhow::Result<Config> {
          [[api_keys]]\nid = \"{API_ID}\"\nsecret = \"{API_SECRET}\"\n\
          [twilio]\nauth_tokens = [\"{AUTH_TOKEN}\"]\n\
          token_secret = \"a secret of the demo, of more than 32 bytes\"\n\
+         [siprec]\nlisten = [\"udp:127.0.0.1:0\"]\n\
+         [[siprec.trunks]]\nname = \"demo\"\nsources = [\"127.0.0.0/8\"]\n\
          [upstream.autotranscribe]\nbase_url = \"{}\"\napi_id = \"{}\"\napi_secret = \"{}\"\n",
         service.url(),
         known.api_id,

@@ -4,10 +4,12 @@
 //! measured frame carries a stamp, so that loss, order, damage and latency are read out of the
 //! sound that the service has received.
 
+mod drops;
 pub mod ear;
 pub mod figures;
 pub mod fleet;
 pub mod meter;
+mod origin;
 mod provide;
 mod run;
 mod spawn;
@@ -20,9 +22,23 @@ use anyhow::Context;
 
 pub use self::figures::Figures;
 
+use crate::caller::siprec::{Like, Suite, Target};
+
 /// What `load` can be told.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Arguments {
+    /// Whose calls they are.
+    #[arg(long, value_enum, default_value_t = Platform::Twilio)]
+    platform: Platform,
+    /// SIPREC: protect the media with this suite.
+    #[arg(long, value_enum)]
+    srtp: Option<Suite>,
+    /// SIPREC: whose messages they are like; equal parts of four without.
+    #[arg(long, value_enum)]
+    like: Option<Like>,
+    /// SIPREC: the recording server of a gateway that is not spawned, `udp:host:port`.
+    #[arg(long, requires = "api")]
+    to: Option<Target>,
     /// Calls at once, two tracks each.
     #[arg(long, default_value_t = 100)]
     calls: usize,
@@ -87,6 +103,13 @@ pub struct Arguments {
     json: Option<PathBuf>,
 }
 
+/// `--platform`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Platform {
+    Siprec,
+    Twilio,
+}
+
 /// `--tls`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Tls {
@@ -111,6 +134,18 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         eprintln!("Throw this run away: {doubt}.");
     }
     let faults = figures.faults();
-    anyhow::ensure!(faults.is_empty(), "{}", faults.join("; "));
+    anyhow::ensure!(faults.is_empty(), "{}", counted(&faults));
     Ok(())
+}
+/// Each fault once, with how often it occurred.
+fn counted(faults: &[String]) -> String {
+    let mut times = std::collections::BTreeMap::<&str, usize>::new();
+    for fault in faults {
+        *times.entry(fault).or_default() += 1;
+    }
+    let told = times.iter().map(|(fault, times)| match times {
+        1 => (*fault).to_owned(),
+        _ => format!("{times} × {fault}"),
+    });
+    told.collect::<Vec<_>>().join("; ")
 }

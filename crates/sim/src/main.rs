@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use sim::caller::twilio;
+use sim::caller::{siprec, twilio};
 use sim::service::autotranscribe;
 use sim::{demo, load, watch};
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,6 +35,8 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Call {
+    /// Be recorded as a session border controller does it, from a WAV file or the built-in speech.
+    Siprec(siprec::Arguments),
     /// Call as Twilio Media Streams does, from a WAV file.
     Twilio(twilio::Arguments),
 }
@@ -66,6 +68,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         .ok()
         .context("a TLS provider is already installed")?;
     match command {
+        Command::Call(Call::Siprec(arguments)) => siprec::run(arguments).await,
         Command::Call(Call::Twilio(arguments)) => twilio::run(arguments).await,
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Load(arguments) => load::run(arguments).await,

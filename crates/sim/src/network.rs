@@ -15,6 +15,8 @@ pub struct Conditions {
     pub reorder: f64,
     /// Frames are held and delivered together, once in so many milliseconds; 0: each for itself.
     pub burst_ms: u64,
+    /// The part of the frames that arrives twice, where they are sent by [`Network::copies`].
+    pub duplicate: f64,
 }
 
 /// A network between a sender and a receiver.
@@ -38,6 +40,8 @@ pub struct Counts {
     pub lost: u64,
     /// Frames that were held back.
     pub held_back: u64,
+    /// Frames that arrived twice.
+    pub duplicated: u64,
 }
 
 impl Conditions {
@@ -48,6 +52,7 @@ impl Conditions {
         jitter_ms: 0,
         reorder: 0.0,
         burst_ms: 0,
+        duplicate: 0.0,
     };
 
     /// How long a frame is held back that is to be overtaken: two frames and a half.
@@ -90,6 +95,19 @@ impl Network {
         }
         self.delivered_ms = due;
         Some(due)
+    }
+
+    /// Sends a frame; gives every time at which it arrives, as datagrams may twice.
+    pub fn copies(&mut self, at_ms: u64) -> Vec<u64> {
+        let Some(arrives_ms) = self.send(at_ms) else {
+            return Vec::new();
+        };
+        if self.conditions.duplicate > 0.0 && self.happens(self.conditions.duplicate) {
+            self.counts.duplicated += 1;
+            let later = self.below(Conditions::REORDER_MS);
+            return vec![arrives_ms, arrives_ms + later];
+        }
+        vec![arrives_ms]
     }
 
     /// Sends frames with their send times; gives those that arrive with their arrival times, in
@@ -147,6 +165,22 @@ impl Network {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
+    }
+}
+
+/// A part of all frames as a command line has it: `0.05` or `5%`.
+///
+/// # Errors
+/// In words, when it is neither or not between 0 and 1.
+pub fn share(text: &str) -> Result<f64, String> {
+    let (number, scale) = text
+        .strip_suffix('%')
+        .map_or((text, 1.0), |number| (number, 100.0));
+    let share = number.parse::<f64>().map_err(|error| error.to_string())? / scale;
+    if (0.0..=1.0).contains(&share) {
+        Ok(share)
+    } else {
+        Err("not between 0 and 1".to_owned())
     }
 }
 
@@ -231,6 +265,18 @@ mod tests {
     }
 
     #[test]
+    fn as_many_arrive_twice_as_asked() {
+        let conditions = Conditions {
+            duplicate: 0.1,
+            ..Conditions::PERFECT
+        };
+        let mut network = Network::new(36, conditions);
+        let copies: usize = (0..50_000).map(|at| network.copies(at * 20).len()).sum();
+        assert_eq!(copies as u64, 50_000 + network.counts().duplicated);
+        assert!((54_500..55_500).contains(&copies), "{copies}");
+    }
+
+    #[test]
     fn a_burst_brings_everything_since_the_last_one() {
         let (_, delivered) = after(Conditions {
             burst_ms: 200,
@@ -246,7 +292,8 @@ mod tests {
             seed: u64, loss in 0.0..=1.0, loss_run in 0.0..20.0, jitter_ms in 0_u64..500,
             reorder in 0.0..=1.0, burst_ms in 0_u64..1000,
         ) {
-            let conditions = Conditions { loss, loss_run, jitter_ms, reorder, burst_ms };
+            let conditions =
+                Conditions { loss, loss_run, jitter_ms, reorder, burst_ms, duplicate: 0.0 };
             let mut network = Network::new(seed, conditions);
             let delivered = network.deliver(frames(500));
             let mut indices: Vec<_> = delivered.iter().map(|(_, index)| *index).collect();

@@ -1,12 +1,11 @@
-//! Whether the demo's call went well: every phrase, every byte, every millisecond.
+//! Whether a call of the demo went well: every phrase, every byte, every millisecond.
 
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::party::Party;
 use super::screen::Screen;
-use crate::caller::twilio::{CallError, Side, TwilioCall};
-use crate::caller::ulaw;
 use crate::control::sse::Events;
 use crate::histogram::Histogram;
 use crate::report::Table;
@@ -20,14 +19,17 @@ const STEP: usize = 160;
 /// What is noted of the call until it is judged.
 pub(super) struct Verdict {
     conversation: Conversation,
+    /// How the call is called in the table.
+    platform: &'static str,
+    guid: String,
     /// When so many samples of each side had been sent.
     sent_at: Vec<(u64, Instant)>,
-    tapes: [Vec<u8>; 2],
+    tapes: [Vec<i16>; 2],
     confirmed: [u64; 2],
     counters: [Value; 2],
 }
 
-/// The end of the demo.
+/// The end of the demo, of all calls.
 pub(super) struct Judged {
     pub(super) table: Table,
     pub(super) faults: Vec<String>,
@@ -40,10 +42,32 @@ struct Figures {
     faults: Vec<String>,
 }
 
+impl Judged {
+    /// No call yet.
+    pub(super) fn new() -> Self {
+        Self {
+            table: Table::new([
+                "call",
+                "leg",
+                "received ms",
+                "sent bytes",
+                "confirmed",
+                "gated ms",
+                "lost ms",
+                "p50 ms",
+                "p99 ms",
+            ]),
+            faults: Vec::new(),
+        }
+    }
+}
+
 impl Verdict {
-    pub(super) fn new(conversation: &Conversation) -> Self {
+    pub(super) fn new(conversation: &Conversation, platform: &'static str) -> Self {
         Self {
             conversation: conversation.clone(),
+            platform,
+            guid: String::new(),
             sent_at: Vec::new(),
             tapes: [Vec::new(), Vec::new()],
             confirmed: [0; 2],
@@ -51,17 +75,21 @@ impl Verdict {
         }
     }
 
+    /// The call has a name.
+    pub(super) fn of(&mut self, guid: &str) {
+        guid.clone_into(&mut self.guid);
+    }
+
     /// Plays a part of the call and notes when each frame was sent.
     pub(super) async fn play(
         &mut self,
-        call: &mut TwilioCall,
+        party: &mut Party,
         screen: &Screen,
-        [inbound, outbound]: [&[i16]; 2],
-    ) -> Result<(), CallError> {
-        for (inbound, outbound) in inbound.chunks(STEP).zip(outbound.chunks(STEP)) {
-            call.converse(inbound, outbound).await?;
-            self.sent_at
-                .push((call.sent(Side::Inbound).samples, Instant::now()));
+        [customer, agent]: [&[i16]; 2],
+    ) -> anyhow::Result<()> {
+        for (customer, agent) in customer.chunks(STEP).zip(agent.chunks(STEP)) {
+            party.converse(customer, agent).await?;
+            self.sent_at.push((party.sent(), Instant::now()));
             screen.played(STEP as u64 / SAMPLES_PER_MS);
         }
         Ok(())
@@ -88,25 +116,18 @@ impl Verdict {
         Ok(())
     }
 
-    /// What was sent, byte by byte.
-    pub(super) fn hang_up(&mut self, call: &TwilioCall) {
-        self.tapes = [Side::Inbound, Side::Outbound].map(|side| call.sent(side).tape.clone());
+    /// What was sent, sample by sample.
+    pub(super) fn hang_up(&mut self, party: &Party) {
+        self.tapes = party.tapes();
     }
 
-    pub(super) fn judge(&self, streams: &[Recorded]) -> Judged {
-        let mut table = Table::new([
-            "leg",
-            "received ms",
-            "sent bytes",
-            "confirmed",
-            "gated ms",
-            "lost ms",
-            "p50 ms",
-            "p99 ms",
-        ]);
-        let mut faults = self.judge_words(streams);
+    /// Adds this call's legs to the table, and its faults.
+    pub(super) fn judge(&self, all: &[Recorded], judged: &mut Judged) {
+        let own = |stream: &&Recorded| stream.external_id.as_deref() == Some(&*self.guid);
+        let streams: Vec<Recorded> = all.iter().filter(own).cloned().collect();
+        let mut faults = self.judge_words(&streams);
         for (side, role) in [(0, Role::Customer), (1, Role::Agent)] {
-            let figures = self.judge_sound(streams, side, role);
+            let figures = self.judge_sound(&streams, side, role);
             let passed = ["passed", "filled", "quiet", "paused"];
             let sent = 2 * passed
                 .iter()
@@ -122,7 +143,8 @@ impl Verdict {
             faults.extend(figures.faults);
             let ms = |name: &str| self.counter(side, name) / SAMPLES_PER_MS;
             let millis = |us: u64| format!("{:.1}", us as f64 / 1000.0);
-            table.row([
+            judged.table.row([
+                self.platform.to_owned(),
                 role.as_str().to_owned(),
                 ms("received").to_string(),
                 sent.to_string(),
@@ -133,7 +155,9 @@ impl Verdict {
                 millis(figures.latency.quantile_us(0.99)),
             ]);
         }
-        Judged { table, faults }
+        let told = faults.into_iter();
+        let told = told.map(|fault| format!("{} {fault}", self.platform));
+        judged.faults.extend(told);
     }
 
     /// Each phrase that is not secret was heard once, in order, of its speaker, and no other.
@@ -170,14 +194,11 @@ impl Verdict {
             heard: 0,
             faults: Vec::new(),
         };
-        let tape: Vec<i16> = ulaw::l16(&self.tapes[side])
-            .chunks_exact(2)
-            .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
-            .collect();
+        let tape = &self.tapes[side];
         let mut from = 0;
         for stream in streams_of(streams, role) {
             figures.heard += stream.samples.len() as u64 * 2;
-            match find(&tape, &stream.samples, from) {
+            match find(tape, &stream.samples, from) {
                 Some(offset) => {
                     self.measure(stream, offset as u64, &mut figures.latency);
                     from = offset + stream.samples.len();
@@ -226,10 +247,25 @@ fn streams_of(streams: &[Recorded], role: Role) -> impl Iterator<Item = &Recorde
         .filter(move |stream| stream.role() == Some(role))
 }
 
-/// Where a stretch of sound begins on the tape, looked for at frame borders from `from` on.
+/// Where a stretch of sound begins on the tape, from `from` on: at a frame's border as a rule, but
+/// RTP lines are cut where the session's clock was when the gate opened.
 fn find(tape: &[i16], sound: &[i16], from: usize) -> Option<usize> {
     let last = tape.len().checked_sub(sound.len())?;
-    (from..=last)
-        .step_by(STEP)
-        .find(|&at| tape[at..at + sound.len()] == *sound)
+    let begins = |at: &usize| tape[*at..].starts_with(sound);
+    let mut borders = (from..=last).step_by(STEP);
+    borders.find(begins).or_else(|| (from..=last).find(begins))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stretch_is_found_at_borders_between_them_and_nowhere() {
+        let tape: Vec<i16> = (0..2_000).collect();
+        assert_eq!(find(&tape, &tape[320..900], 0), Some(320));
+        assert_eq!(find(&tape, &tape[321..900], 160), Some(321));
+        assert_eq!(find(&tape, &tape[321..900], 480), None);
+        assert_eq!(find(&tape, &[7, 9], 0), None);
+    }
 }

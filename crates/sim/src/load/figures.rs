@@ -20,6 +20,8 @@ pub struct Figures {
     pub legs: u64,
     /// How long it was measured.
     pub seconds: f64,
+    /// How fast calls were set up; missing where the platform does not ask for them.
+    pub setup: Option<Setup>,
     /// What the callers did.
     pub sent: Sent,
     /// What the service received.
@@ -32,6 +34,15 @@ pub struct Figures {
     pub cost: Option<Cost>,
     /// Commands that were refused, in words.
     pub refused: Vec<String>,
+}
+
+/// How calls were set up.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Setup {
+    /// Calls a second, from the first INVITE to the last 200.
+    pub calls_per_second: f64,
+    /// From INVITE to 200.
+    pub answered: Micros,
 }
 
 /// What the callers did.
@@ -62,6 +73,8 @@ pub struct Heard {
     pub confirmed_bytes: u64,
     /// Measured frames that never came.
     pub lost: u64,
+    /// Datagrams that the kernel took for the gateway and dropped before it read them.
+    pub kernel_drops: u64,
     /// Frames that are not the sound that was sent.
     pub damaged: u64,
     /// Frames of one leg on another leg's stream.
@@ -105,14 +118,15 @@ impl Figures {
     /// The table for people.
     pub fn table(&self) -> Table {
         let mut table = Table::new(["figure", "value", "what it is"]);
+        let setup = self.setup.iter().flat_map(Setup::rows);
         let cost = self.cost.iter().flat_map(Cost::rows);
-        for (name, value, what) in self.rows().into_iter().chain(cost) {
+        for (name, value, what) in setup.chain(self.rows()).chain(cost) {
             table.row([name.to_owned(), value, what.to_owned()]);
         }
         table
     }
 
-    fn rows(&self) -> [Row; 14] {
+    fn rows(&self) -> [Row; 15] {
         let (sent, heard, latency) = (&self.sent, &self.heard, &self.latency);
         let misplaced = heard.misplaced + heard.foreign;
         [
@@ -138,6 +152,11 @@ impl Figures {
                 "answers to stop-streaming",
             ),
             ("frames lost", count(heard.lost), ""),
+            (
+                "kernel drops",
+                count(heard.kernel_drops),
+                "taken by the kernel, not read in time",
+            ),
             (
                 "frames damaged",
                 count(heard.damaged + misplaced),
@@ -235,6 +254,7 @@ impl Heard {
             bytes,
             confirmed_bytes,
             lost,
+            kernel_drops: 0,
             damaged,
             foreign,
             misplaced,
@@ -251,6 +271,18 @@ impl Micros {
             p99_us: histogram.quantile_us(0.99),
             max_us: histogram.max_us(),
         }
+    }
+}
+
+impl Setup {
+    fn rows(&self) -> [Row; 3] {
+        let rate = format!("{:.1} / s", self.calls_per_second);
+        let Micros { p50_us, p99_us, .. } = self.answered;
+        [
+            ("calls set up", rate, "first INVITE to last 200"),
+            ("answered p50", ms(p50_us), "INVITE → 200"),
+            ("answered p99", ms(p99_us), ""),
+        ]
     }
 }
 

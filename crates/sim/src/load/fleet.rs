@@ -1,7 +1,9 @@
 //! Many callers on one thread: it owns their sockets, sleeps from slot to slot and writes each
 //! frame when it is due. No runtime, no task, no timer a caller.
 
-use std::io::ErrorKind;
+pub(super) mod siprec;
+pub(super) mod twilio;
+
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,33 +11,30 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error as SocketError, Message, WebSocket};
 
-use super::stamp::{FRAME, Stamp};
-use crate::caller::transport::Unhurried;
-use crate::caller::twilio::{CONNECTED, Media, Side, Writer};
-use crate::caller::ulaw;
+use super::stamp::Stamp;
 use crate::histogram::Histogram;
 
 /// How often every leg sends a frame.
 const PERIOD: Duration = Duration::from_millis(20);
 
-/// What a socket that does not take its bytes may have waiting; then its caller is given up.
-const WRITE_BUFFER_MAX: usize = 1 << 20;
-
-/// How often each socket is looked at for pings and close frames, in periods.
+/// How often each socket is looked at for what it has to say, in periods.
 const LISTEN_PERIODS: u64 = 25;
 
-/// A caller that has just been connected.
-#[derive(Debug)]
-pub struct Caller {
-    /// Its connection, upgraded.
-    pub transport: Unhurried,
-    /// Bytes that came behind the answer to the upgrade.
-    pub rest: Vec<u8>,
-    /// Writes its messages.
-    pub writer: Writer,
+/// One caller's two tracks, whatever they go over. Nothing in it waits.
+pub(super) trait Line: Send {
+    /// Writes one frame of a track, with a stamp in it or silent; true when the kernel would not
+    /// take it now.
+    fn frame(&mut self, track: usize, stamp: Option<Stamp>) -> bool;
+
+    /// Takes what has come in.
+    fn listen(&mut self);
+
+    /// The caller is gone.
+    fn hang_up(&mut self);
+
+    /// Whether its sockets have failed.
+    fn is_broken(&self) -> bool;
 }
 
 /// What the fleet has done.
@@ -57,9 +56,13 @@ pub struct Log {
 #[derive(Debug)]
 pub struct Fleet {
     thread: JoinHandle<Log>,
-    joining: SyncSender<Caller>,
+    joining: SyncSender<Box<dyn Line>>,
     orders: Arc<Orders>,
 }
+
+/// The way into a fleet.
+#[derive(Clone)]
+pub(super) struct Door(SyncSender<Box<dyn Line>>);
 
 /// What the thread is told.
 #[derive(Debug, Default)]
@@ -68,17 +71,14 @@ struct Orders {
     leaving: AtomicBool,
     /// Bumped by the thread once it has seen `stamping` change.
     seen: AtomicU32,
-    /// Stamped frames of each leg: leg 2n is caller n's inbound track.
+    /// Stamped frames of each leg: leg 2n is caller n's first track.
     stamped: Mutex<Vec<u32>>,
 }
 
-struct Line {
-    socket: WebSocket<Unhurried>,
-    writer: Writer,
-    sequence: u64,
-    sent: [u64; 2],
+/// A line and its stamps so far.
+struct Berth {
+    line: Box<dyn Line>,
     stamped: [u32; 2],
-    broken: bool,
 }
 
 impl Fleet {
@@ -97,7 +97,6 @@ impl Fleet {
             slots: u64::from(slots.max(1)),
             clock,
             log: Log::default(),
-            text: String::new(),
         };
         let thread = thread::Builder::new().name("fleet".to_owned());
         let thread = thread
@@ -110,14 +109,9 @@ impl Fleet {
         })
     }
 
-    /// Adds a caller; from now on it sends silence.
-    ///
-    /// # Errors
-    /// When the fleet is full or its thread is gone.
-    pub fn join(&self, caller: Caller) -> anyhow::Result<()> {
-        self.joining
-            .try_send(caller)
-            .context("the fleet takes no more callers")
+    /// The way in.
+    pub(super) fn door(&self) -> Door {
+        Door(self.joining.clone())
     }
 
     /// All legs send stamps instead of silence, or silence again. Returns when every leg does.
@@ -154,15 +148,25 @@ impl Fleet {
     }
 }
 
+impl Door {
+    /// Adds a caller; from now on it sends silence.
+    ///
+    /// # Errors
+    /// When the fleet is full or its thread is gone.
+    pub(super) fn join(&self, line: Box<dyn Line>) -> anyhow::Result<()> {
+        let joined = self.0.try_send(line);
+        joined.map_err(|_| anyhow::anyhow!("the fleet takes no more callers"))
+    }
+}
+
 /// What the thread owns.
 struct Crew {
-    lines: Vec<Line>,
-    joined: Receiver<Caller>,
+    lines: Vec<Berth>,
+    joined: Receiver<Box<dyn Line>>,
     orders: Arc<Orders>,
     slots: u64,
     clock: Instant,
     log: Log,
-    text: String,
 }
 
 impl Crew {
@@ -183,22 +187,26 @@ impl Crew {
             wait_until(due);
             self.send_slot(slot, due, stamping);
         }
-        for line in &mut self.lines {
-            line.hang_up();
+        for berth in &mut self.lines {
+            berth.line.hang_up();
         }
-        self.log.broken = self.lines.iter().filter(|line| line.broken).count() as u64;
+        let broken = self.lines.iter().filter(|berth| berth.line.is_broken());
+        self.log.broken = broken.count() as u64;
         self.log
     }
 
     fn begin_period(&mut self, period: u64) {
-        while let Ok(caller) = self.joined.try_recv() {
-            self.lines.push(Line::open(caller));
+        while let Ok(line) = self.joined.try_recv() {
+            self.lines.push(Berth {
+                line,
+                stamped: [0; 2],
+            });
         }
         let every = self.lines.iter_mut().enumerate();
-        for (_, line) in
+        for (_, berth) in
             every.filter(|(index, _)| *index as u64 % LISTEN_PERIODS == period % LISTEN_PERIODS)
         {
-            line.listen();
+            berth.line.listen();
         }
         let mut stamped = self
             .orders
@@ -206,112 +214,31 @@ impl Crew {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         stamped.clear();
-        stamped.extend(self.lines.iter().flat_map(|line| line.stamped));
+        stamped.extend(self.lines.iter().flat_map(|berth| berth.stamped));
         self.orders.seen.fetch_add(1, Ordering::AcqRel);
     }
 
     /// A call's two tracks are half a period apart, as they are in life.
     fn send_slot(&mut self, slot: u64, due: Instant, stamping: bool) {
         let slots = self.slots;
-        for side in Side::BOTH {
-            let first = (slot + side as u64 * slots.div_ceil(2)) % slots;
+        for track in 0..2 {
+            let first = (slot + track as u64 * slots.div_ceil(2)) % slots;
             for index in (first as usize..self.lines.len()).step_by(slots as usize) {
-                let line = &mut self.lines[index];
+                let Berth { line, stamped } = &mut self.lines[index];
                 let now = Instant::now();
                 let stamp = stamping.then(|| Stamp {
-                    leg: (index * 2 + side as usize) as u16,
-                    sequence: line.stamped[side as usize],
+                    leg: (index * 2 + track) as u16,
+                    sequence: stamped[track],
                     sent_us: now.duration_since(self.clock).as_micros() as u64,
                 });
-                let stalled = line.frame(side, stamp, &mut self.text);
+                let stalled = line.frame(track, stamp);
                 self.log.frames += 1;
                 self.log.stalls += u64::from(stalled);
                 if stamping {
+                    stamped[track] += 1;
                     self.log.stamped += 1;
                     self.log.lateness.record(now.duration_since(due));
                 }
-            }
-        }
-    }
-}
-
-impl Line {
-    fn open(caller: Caller) -> Self {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(4096)
-            .write_buffer_size(0)
-            .max_write_buffer_size(WRITE_BUFFER_MAX);
-        let Caller {
-            transport,
-            rest,
-            writer,
-        } = caller;
-        let socket = WebSocket::from_partially_read(transport, rest, Role::Client, Some(config));
-        let start = writer.start(1, &Side::BOTH, &[]);
-        let mut line = Self {
-            socket,
-            writer,
-            sequence: 1,
-            sent: [0; 2],
-            stamped: [0; 2],
-            broken: false,
-        };
-        line.send(Message::text(CONNECTED));
-        line.send(Message::text(start));
-        line
-    }
-
-    /// Writes one frame; true when the kernel would not take it now.
-    fn frame(&mut self, side: Side, stamp: Option<Stamp>, text: &mut String) -> bool {
-        let payload = stamp.map_or([ulaw::SILENCE; FRAME], Stamp::write);
-        let index = side as usize;
-        self.stamped[index] += u32::from(stamp.is_some());
-        self.sequence += 1;
-        let media = Media {
-            side,
-            sequence: self.sequence,
-            chunk: self.sent[index] + 1,
-            timestamp_ms: self.sent[index] * PERIOD.as_millis() as u64,
-            payload: &payload,
-        };
-        self.sent[index] += 1;
-        text.clear();
-        self.writer.media(&media, text);
-        self.send(Message::text(text.as_str()))
-    }
-
-    fn hang_up(&mut self) {
-        let stop = self.writer.stop(self.sequence + 1);
-        self.send(Message::text(stop));
-        let normal = CloseFrame {
-            code: 1000.into(),
-            reason: "".into(),
-        };
-        self.send(Message::Close(Some(normal)));
-    }
-
-    /// Pings are answered on the way; nothing else is expected.
-    fn listen(&mut self) {
-        while !self.broken {
-            match self.socket.read() {
-                Ok(_) => {}
-                Err(SocketError::Io(error)) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(_) => self.broken = true,
-            }
-        }
-    }
-
-    /// What the kernel does not take stays in the WebSocket's buffer and goes with the next frame.
-    fn send(&mut self, message: Message) -> bool {
-        if self.broken {
-            return false;
-        }
-        match self.socket.send(message) {
-            Ok(()) => false,
-            Err(SocketError::Io(error)) if error.kind() == ErrorKind::WouldBlock => true,
-            Err(_) => {
-                self.broken = true;
-                false
             }
         }
     }

@@ -7,6 +7,8 @@ use std::process::{self, Command};
 use anyhow::{Context, ensure};
 use uuid::Uuid;
 
+use super::Platform;
+
 /// Descriptors beyond the sockets: files, pipes, listeners, the runtime's own.
 const SPARE_FILES: usize = 256;
 
@@ -45,9 +47,14 @@ impl Drop for Certificate {
     }
 }
 
-/// Allows this process, and the gateway that it spawns, three sockets a call.
-pub(super) fn open_files(calls: usize) -> anyhow::Result<()> {
-    let needed = calls * 3 + SPARE_FILES;
+/// Allows this process, and the gateway that it spawns, the sockets of so many calls: one or, with
+/// their RTCP, four towards the caller, and two towards the service.
+pub(super) fn open_files(calls: usize, platform: Platform) -> anyhow::Result<()> {
+    let sockets = match platform {
+        Platform::Siprec => 6,
+        Platform::Twilio => 3,
+    };
+    let needed = calls * sockets + SPARE_FILES;
     let (soft, hard) = file_limits()?;
     if soft >= needed {
         return Ok(());

@@ -1,5 +1,6 @@
 //! One load run from the first process to the last answer.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,14 +13,16 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::ear::{Counts, Ear};
-use super::figures::{Cost, Heard, Micros, Sent};
-use super::fleet::{Caller, Fleet, Log};
+use super::figures::{Cost, Heard, Micros, Sent, Setup};
+use super::fleet::{Fleet, Log};
 use super::meter::{Meter, Reading};
+use super::origin::{Origin, Session};
 use super::provide::{self, Certificate};
 use super::spawn::{Spawned, Wanted};
-use super::{Arguments, Figures, Tls};
+use super::{Arguments, Figures, Platform, Tls, drops};
+use crate::caller::siprec::{Options, Target, UserAgent};
 use crate::caller::tls;
-use crate::caller::twilio::{Counters, Sids, Signature, Upgrade, Writer};
+use crate::caller::twilio::Signature;
 use crate::control::{Answer, Gateway, Start};
 use crate::histogram::Histogram;
 use crate::service::autotranscribe::{Arrival, AutoTranscribe, Config, Keep, Running, TlsFiles};
@@ -32,37 +35,40 @@ const LEAD_IN: Duration = Duration::from_millis(200);
 const TAIL: Duration = Duration::from_secs(1);
 /// Commands under way at once when all calls stop.
 const STOPS_MAX: usize = 50;
-/// Callers that share one streaming URL; it lives for five minutes.
-const CALLERS_A_URL: usize = 100;
 
 /// Runs it.
 pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<Figures> {
-    provide::open_files(arguments.calls)?;
+    provide::open_files(arguments.calls, arguments.platform)?;
     let settle = Duration::from_millis(arguments.settle);
     let ears = Arc::new(Ears {
         clock: Instant::now(),
         streams: Mutex::default(),
     });
-    let stage = Stage::set(arguments, &ears).await?;
+    let mut stage = Stage::set(arguments, &ears).await?;
     let fleet = Fleet::start(arguments.slots, arguments.calls, ears.clock)?;
     sleep(settle).await;
     let idle = stage.meter.map(Meter::read).transpose()?;
-    let guids = stage.ramp(arguments, &fleet).await?;
+    let ramped = stage.ramp(arguments, &fleet).await?;
     sleep(settle).await;
     let watched = stage
         .watch(&fleet, Duration::from_secs(arguments.seconds))
         .await?;
     sleep(TAIL).await;
-    let stopped = stage.stop_all(&guids).await?;
+    let stopped = stage.stop_all(&ramped.guids).await?;
     let stamped = fleet.stamped();
     let log = tokio::task::spawn_blocking(|| fleet.leave()).await??;
+    let (calls, setup) = (ramped.guids.len(), ramped.setup());
+    let dropped = drops::at(&ramped.ports());
+    ramped.hang_up().await?;
     stage.strike().await?;
-    let legs = guids.len() as u64 * 2;
+    let legs = calls as u64 * 2;
     let cost = idle
         .zip(watched.readings)
         .map(|(idle, readings)| Cost::of(legs, idle, readings, watched.loaded_bytes));
     let mut figures = ears.figures(&stamped, &log, &stopped);
-    figures.calls = guids.len();
+    figures.calls = calls;
+    figures.setup = setup;
+    figures.heard.kernel_drops = dropped;
     figures.legs = legs;
     figures.seconds = watched.seconds;
     figures.cost = cost;
@@ -75,9 +81,16 @@ struct Stage {
     spawned: Option<Spawned>,
     meter: Option<Meter>,
     gateway: Gateway,
-    signature: Signature,
-    tls: Arc<ClientConfig>,
+    origin: Origin,
     _certificate: Option<Certificate>,
+}
+
+/// All calls, and how long each took to be answered.
+struct Ramped {
+    guids: Vec<String>,
+    sessions: Vec<Session>,
+    /// From the first INVITE to the last 200.
+    took: Duration,
 }
 
 /// What was seen of the gateway's process while it was measured.
@@ -142,73 +155,67 @@ impl Stage {
             (None, None) => anyhow::bail!("which gateway? give --spawn or --api"),
         };
         gateway.ready(READY).await?;
+        let tls = tls::client_config(ca.as_deref())?;
+        let origin = match arguments.platform {
+            Platform::Siprec => {
+                let spawned = spawned.as_ref().map(|spawned| spawned.facts.siprec.clone());
+                session_border_controller(arguments, spawned, tls).await?
+            }
+            Platform::Twilio => Origin::Twilio {
+                gateway: gateway.clone(),
+                signature: Signature::AuthToken(auth_token),
+                tls,
+                url: String::new(),
+            },
+        };
         Ok(Self {
             service,
             spawned,
             meter: pid.map(Meter::new),
-            gateway,
-            signature: Signature::AuthToken(auth_token),
-            tls: tls::client_config(ca.as_deref())?,
+            gateway: gateway.on(origin.namespace()),
+            origin,
             _certificate: certificate,
         })
     }
 
-    /// Places all calls and starts their transcription; gives their guids.
-    async fn ramp(&self, arguments: &Arguments, fleet: &Fleet) -> anyhow::Result<Vec<String>> {
+    /// Places all calls and starts their transcription.
+    async fn ramp(&mut self, arguments: &Arguments, fleet: &Fleet) -> anyhow::Result<Ramped> {
         ensure!(arguments.rate > 0.0, "--rate must be more than 0");
         let progress = ProgressBar::new(arguments.calls as u64).with_message("calls");
         let mut pace = interval(Duration::from_secs_f64(1.0 / arguments.rate));
         pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut starts = JoinSet::new();
-        let (mut url, mut guids) = (String::new(), Vec::new());
+        let begun = Instant::now();
         for index in 0..arguments.calls {
-            if index % CALLERS_A_URL == 0 {
-                url = self.gateway.twilio_url().await?;
-            }
+            let plan = self.origin.plan(index).await?;
+            let (gateway, door) = (self.gateway.clone(), fleet.door());
+            let progress = progress.clone();
             pace.tick().await;
-            let guid = self
-                .dial(&url, fleet)
-                .await
-                .with_context(|| format!("call {index}"))?;
-            guids.push(guid.clone());
-            let gateway = self.gateway.clone();
             starts.spawn(async move {
+                let placed = plan.dial().await.with_context(|| format!("call {index}"))?;
+                let at = Instant::now();
+                door.join(placed.line)?;
                 sleep(LEAD_IN).await;
-                gateway.start(&Start::of(&guid)).await
+                let started = gateway.start(&Start::of(&placed.guid)).await?;
+                progress.inc(1);
+                anyhow::Ok((placed.guid, placed.session, at, started))
             });
-            progress.inc(1);
         }
+        let (mut guids, mut sessions, mut took) = (Vec::new(), Vec::new(), Duration::ZERO);
         while let Some(started) = starts.join_next().await {
-            let answer = started??;
-            ensure!(
-                answer.is_ok(),
-                "a start was refused: {}",
-                answer.complaint()
-            );
+            let (guid, session, at, answer) = started??;
+            let complaint = answer.complaint();
+            ensure!(answer.is_ok(), "a start was refused: {complaint}");
+            took = took.max(at - begun);
+            guids.push(guid);
+            sessions.extend(session);
         }
         progress.finish_and_clear();
-        Ok(guids)
-    }
-
-    async fn dial(&self, url: &str, fleet: &Fleet) -> anyhow::Result<String> {
-        let sids = Sids::random();
-        let upgrade = Upgrade {
-            url,
-            via: None,
-            keep_query: false,
-            signature: &self.signature,
-            headers: &[],
-            tls: &self.tls,
-        };
-        let (transport, rest) = upgrade.dial().await?;
-        let guid = sids.call.clone();
-        let writer = Writer::new(sids, Counters::Strings);
-        fleet.join(Caller {
-            transport: transport.into_unhurried()?,
-            rest,
-            writer,
-        })?;
-        Ok(guid)
+        Ok(Ramped {
+            guids,
+            sessions,
+            took,
+        })
     }
 
     /// Measures.
@@ -265,6 +272,34 @@ impl Stage {
     }
 }
 
+impl Ramped {
+    /// Of calls that are set up by asking: how fast that went.
+    fn setup(&self) -> Option<Setup> {
+        let mut answers = Histogram::default();
+        for session in &self.sessions {
+            answers.record(session.answered_in);
+        }
+        let answered = (answers.count() > 0).then(|| Micros::of(&answers));
+        answered.map(|answered| Setup {
+            calls_per_second: self.sessions.len() as f64 / self.took.as_secs_f64(),
+            answered,
+        })
+    }
+
+    /// Where the gateway listens for packets.
+    fn ports(&self) -> HashSet<u16> {
+        let peers = self.sessions.iter().flat_map(|session| session.peers);
+        peers.map(|peer| peer.port()).collect()
+    }
+
+    async fn hang_up(self) -> anyhow::Result<()> {
+        for session in self.sessions {
+            session.call.hang_up().await?;
+        }
+        Ok(())
+    }
+}
+
 impl Ears {
     fn hear(&self, arrival: &Arrival<'_>) {
         let now_us = arrival.at.duration_since(self.clock).as_micros() as u64;
@@ -306,6 +341,22 @@ impl Ears {
     }
 }
 
+async fn session_border_controller(
+    arguments: &Arguments,
+    spawned: Option<Target>,
+    tls: Arc<ClientConfig>,
+) -> anyhow::Result<Origin> {
+    let target = spawned.or_else(|| arguments.to.clone());
+    let mut options = Options::new(target.context("which target? give --to")?, tls);
+    options.srtp = arguments.srtp;
+    options.tape = false;
+    Ok(Origin::Siprec {
+        agent: UserAgent::connect(&options).await?,
+        options: Box::new(options),
+        like: arguments.like,
+    })
+}
+
 async fn serve(
     arguments: &Arguments,
     certificate: Option<&Certificate>,
@@ -345,6 +396,7 @@ fn wanted<'a>(
         cpu: arguments.gateway_cpu,
         service,
         chunk: &arguments.chunk,
+        platform: arguments.platform,
         ca: certificate.map(|certificate| certificate.cert.as_path()),
         tls: both.map(|certificate| (certificate.cert.as_path(), certificate.key.as_path())),
     }

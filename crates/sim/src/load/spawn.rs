@@ -1,13 +1,16 @@
 //! The gateway of a load run: a process of its own, so that its CPU time and memory are its own.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use uuid::Uuid;
+
+use super::Platform;
+use crate::caller::siprec::Target;
 
 /// How long the gateway may take over its end before it is killed.
 const GOODBYE: Duration = Duration::from_secs(10);
@@ -30,6 +33,8 @@ pub(super) struct Facts {
     pub(super) api_key: (String, String),
     /// What Twilio signs with.
     pub(super) auth_token: String,
+    /// Where SIP is listened for, if it is.
+    pub(super) siprec: Target,
 }
 
 /// What kind of gateway is wanted.
@@ -41,6 +46,8 @@ pub(super) struct Wanted<'a> {
     pub(super) cpu: Option<usize>,
     /// The speech service's base URL.
     pub(super) service: &'a str,
+    /// Whose calls it takes.
+    pub(super) platform: Platform,
     /// The chunk, such as `100ms`.
     pub(super) chunk: &'a str,
     /// The CA file that the service's certificate hangs from.
@@ -67,6 +74,7 @@ impl Spawned {
             base: format!("{scheme}://{address}"),
             api_key: ("load".to_owned(), Uuid::new_v4().to_string()),
             auth_token: Uuid::new_v4().simple().to_string(),
+            siprec: Target::udp(UdpSocket::bind(("127.0.0.1", 0))?.local_addr()?),
         };
         let config = folder.join("antiphon.toml");
         fs::write(&config, configuration(wanted, address, &facts))?;
@@ -141,11 +149,20 @@ fn configuration(wanted: &Wanted<'_>, address: SocketAddr, facts: &Facts) -> Str
         )
     });
     let ca = wanted.ca.map(|ca| format!("ca_file = {}\n", quoted(ca)));
+    let siprec = match wanted.platform {
+        Platform::Siprec => format!(
+            "[siprec]\nlisten = [\"{}\"]\n\
+             [[siprec.trunks]]\nname = \"load\"\nsources = [\"127.0.0.0/8\"]\n",
+            facts.siprec
+        ),
+        Platform::Twilio => String::new(),
+    };
     format!(
         "[http]\nlisten = \"{address}\"\npublic_url = \"{base}\"\n\
          {tls}\
          [[api_keys]]\nid = \"{id}\"\nsecret = \"{secret}\"\n\
          [twilio]\nauth_tokens = [\"{token}\"]\ntoken_secret = \"{jwt}\"\n\
+         {siprec}\
          [upstream]\n{ca}\
          [upstream.autotranscribe]\nbase_url = \"{service}\"\n\
          api_id = \"load\"\napi_secret = \"load\"\nchunk = \"{chunk}\"\n\
@@ -177,6 +194,7 @@ mod tests {
             cpu: None,
             service: "https://127.0.0.1:9100",
             chunk: "100ms",
+            platform: Platform::Siprec,
             ca: Some(&certificate.cert),
             tls: Some((&certificate.cert, &certificate.key)),
         };
@@ -184,9 +202,11 @@ mod tests {
             base: "https://127.0.0.1:8080".to_owned(),
             api_key: ("load".to_owned(), "secret".to_owned()),
             auth_token: "token".to_owned(),
+            siprec: Target::udp(([127, 0, 0, 1], 5060).into()),
         };
         let text = configuration(&wanted, ([127, 0, 0, 1], 8080).into(), &facts);
         let config = gateway::config::Config::parse(Path::new("load.toml"), &text, []).unwrap();
+        assert!(text.contains("listen = [\"udp:127.0.0.1:5060\"]"));
         assert!(config.http.tls.files().is_some() && config.upstream.ca_file.is_some());
         assert_eq!(
             config.upstream.autotranscribe.chunk,

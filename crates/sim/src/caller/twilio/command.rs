@@ -14,7 +14,7 @@ use crate::caller::tls;
 use crate::caller::wav::Recording;
 use crate::control::{Answer, Gateway, Start};
 use crate::histogram::Histogram;
-use crate::network::{Conditions, Network};
+use crate::network::{Conditions, Network, share};
 use crate::report::{Table, count, ms};
 
 /// Silence behind the last word, so that a recogniser hears the end of it.
@@ -314,19 +314,6 @@ fn table(outcomes: &[Outcome]) -> Table {
         ]);
     }
     table
-}
-
-/// `0.05` or `5%`.
-fn share(text: &str) -> Result<f64, String> {
-    let (number, scale) = text
-        .strip_suffix('%')
-        .map_or((text, 1.0), |number| (number, 100.0));
-    let share = number.parse::<f64>().map_err(|error| error.to_string())? / scale;
-    if (0.0..=1.0).contains(&share) {
-        Ok(share)
-    } else {
-        Err("not between 0 and 1".to_owned())
-    }
 }
 
 #[cfg(test)]

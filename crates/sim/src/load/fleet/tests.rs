@@ -5,10 +5,12 @@ use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_tungstenite::accept_async;
+use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
 use crate::caller::transport::Transport;
-use crate::caller::twilio::{Counters, Sids};
+use crate::caller::twilio::{Counters, Sids, Writer};
+use crate::caller::ulaw;
 use crate::load::ear::Ear;
 
 #[test]
@@ -67,13 +69,8 @@ async fn join(
         tokio::join!(upgrade.dial(), accepting);
     let (transport, rest) = dialled.unwrap();
     let writer = Writer::new(Sids::random(), Counters::Strings);
-    fleet
-        .join(Caller {
-            transport: transport.into_unhurried().unwrap(),
-            rest,
-            writer,
-        })
-        .unwrap();
+    let line = twilio::TwilioLine::open(transport.into_unhurried().unwrap(), rest, writer);
+    fleet.door().join(Box::new(line)).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
