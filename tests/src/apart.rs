@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -21,7 +22,7 @@ use crate::{API_ID, API_SECRET, PATIENCE, World, config_text, install_crypto, ta
 
 /// Where the process reads its configuration.
 const CONFIG: &str = "ANTIPHON_RIG_CONFIG";
-/// What it says before its address.
+/// What it says before its addresses.
 const LISTENING: &str = "the gateway listens on ";
 
 /// A world whose gateway is another process.
@@ -50,6 +51,7 @@ impl Apart {
         let service = AutoTranscribe::start(service).await.unwrap();
         let (config, log) = (folder.join("antiphon.toml"), folder.join("antiphon.log"));
         std::fs::write(&config, config_text(&service.url(), more)).unwrap();
+        let transports = crate::transports(&crate::config(&service.url(), more));
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
@@ -69,11 +71,11 @@ impl Apart {
             ended: Arc::default(),
         };
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let (address, stdout) = tasks()
-            .spawn_blocking(move || (address(&mut stdout), stdout))
+        let (addresses, stdout) = tasks()
+            .spawn_blocking(move || (addresses(&mut stdout), stdout))
             .await
             .unwrap();
-        let base = format!("http://{address}");
+        let base = format!("http://{}", addresses[0]);
         let api = control::Gateway::new(&base, API_ID, API_SECRET, None).unwrap();
         api.ready(PATIENCE).await.unwrap();
         let (shutdown, asked) = Shutdown::manual();
@@ -89,6 +91,9 @@ impl Apart {
                 service,
                 api,
                 base,
+                sip: addresses[1..].to_vec(),
+                transports,
+                namespace: crate::TWILIO,
                 shutdown,
                 running,
             },
@@ -155,15 +160,22 @@ pub fn serve() {
     runtime.block_on(async {
         let shutdown = Shutdown::on_signals(&tasks()).unwrap();
         let gateway = Gateway::bind(config).await.unwrap();
-        println!("{LISTENING}{}", gateway.addresses().http);
+        let addresses = gateway.addresses();
+        let all = std::iter::once(&addresses.http).chain(&addresses.siprec);
+        let all: Vec<String> = all.map(ToString::to_string).collect();
+        println!("{LISTENING}{}", all.join(" "));
         gateway.run(shutdown).await.unwrap();
     });
 }
 
-fn address(stdout: &mut BufReader<ChildStdout>) -> String {
+/// That of HTTP, then those of SIP.
+fn addresses(stdout: &mut BufReader<ChildStdout>) -> Vec<SocketAddr> {
     for line in stdout.lines() {
-        if let Some((_, address)) = line.unwrap().split_once(LISTENING) {
-            return address.to_owned();
+        if let Some((_, addresses)) = line.unwrap().split_once(LISTENING) {
+            return addresses
+                .split(' ')
+                .map(|one| one.parse().unwrap())
+                .collect();
         }
     }
     panic!("the process ended before it listened; is the name of its test right?");

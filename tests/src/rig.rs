@@ -8,9 +8,13 @@
 #![expect(clippy::missing_panics_doc, reason = "panicking is how a story fails")]
 
 pub mod apart;
+pub mod needle;
+pub mod placed;
+pub mod recording;
 pub mod secured;
 pub mod told;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -19,12 +23,14 @@ use gateway::app::Gateway;
 use gateway::config::Config;
 use gateway::shutdown::{Shutdown, Trigger};
 use serde_json::{Value, json};
-use sim::caller::twilio::{Options, Side, Signature, TwilioCall};
+use sim::caller::twilio::{Options, Signature, TwilioCall};
 use sim::control::{self, Answer, Start};
 use sim::service::autotranscribe::record::Recorded;
 use sim::service::autotranscribe::{AutoTranscribe, Running};
 use sim::speech::{Phrase, Role, Script};
 use tokio::task::JoinHandle;
+
+use crate::placed::{Ongoing, Placed, Speaking};
 
 /// The id of the API key that every rig has.
 pub const API_ID: &str = "rig";
@@ -37,6 +43,9 @@ pub const TOKEN_SECRET: &str = "rig-token-secret-of-thirty-two-bytes";
 /// The public URL of the rig's gateway: what Twilio would call.
 pub const PUBLIC_URL: &str = "https://gateway.example.com";
 
+/// The namespace of Twilio's calls.
+const TWILIO: &str = "twilio";
+
 /// How long a story waits for anything before it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -48,6 +57,12 @@ pub struct World {
     pub api: control::Gateway,
     /// `http://127.0.0.1:port`
     pub base: String,
+    /// Where SIP is listened for, in the order of `siprec.listen`.
+    pub sip: Vec<SocketAddr>,
+    /// How, in the same order: `udp`, `tcp`, `tls`.
+    transports: Vec<String>,
+    /// Of the calls that the API is asked about.
+    namespace: &'static str,
     /// Drains and forces the gateway.
     pub shutdown: Trigger,
     running: JoinHandle<()>,
@@ -75,8 +90,10 @@ impl World {
     /// A gateway with a configuration of the story's own, towards a service that runs already.
     pub async fn of(service: Running, config: Config) -> Self {
         install_crypto();
+        let transports = transports(&config);
         let gateway = Gateway::bind(config).await.unwrap();
         let base = format!("http://{}", gateway.addresses().http);
+        let sip = gateway.addresses().siprec.clone();
         let (trigger, shutdown) = Shutdown::manual();
         let running = tasks().spawn(async move { gateway.run(shutdown).await.unwrap() });
         let api = control::Gateway::new(&base, API_ID, API_SECRET, None).unwrap();
@@ -85,6 +102,9 @@ impl World {
             service,
             api,
             base,
+            sip,
+            transports,
+            namespace: TWILIO,
             shutdown: trigger,
             running,
         }
@@ -114,8 +134,9 @@ impl World {
     }
 
     /// Starts the transcription of a call and expects it to be running.
-    pub async fn start(&self, call: &TwilioCall) -> Answer {
-        let answer = self.try_start(call.call_sid()).await;
+    pub async fn start(&self, mut call: impl Ongoing) -> Answer {
+        let guid = call.guid();
+        let answer = call.meanwhile(self.try_start(&guid)).await;
         assert!(
             answer.is_ok(),
             "the start was refused: {}",
@@ -130,8 +151,9 @@ impl World {
     }
 
     /// Stops the transcription of a call and expects both sides' summaries.
-    pub async fn stop(&self, call: &TwilioCall) -> Answer {
-        let answer = self.try_stop(call.call_sid()).await;
+    pub async fn stop(&self, mut call: impl Ongoing) -> Answer {
+        let guid = call.guid();
+        let answer = call.meanwhile(self.try_stop(&guid)).await;
         assert!(
             answer.is_ok(),
             "the stop was refused: {}",
@@ -143,6 +165,20 @@ impl World {
     /// Stops the transcription of a call.
     pub async fn try_stop(&self, guid: &str) -> Answer {
         self.api.stop(guid).await.unwrap()
+    }
+
+    /// Pauses a call and expects it to be paused.
+    pub async fn pause(&self, mut call: impl Ongoing) {
+        let guid = call.guid();
+        let answer = call.meanwhile(self.api.pause(&guid)).await.unwrap();
+        assert!(answer.is_ok(), "no pause: {}", answer.complaint());
+    }
+
+    /// Resumes a call and expects it to run again.
+    pub async fn resume(&self, mut call: impl Ongoing) {
+        let guid = call.guid();
+        let answer = call.meanwhile(self.api.resume(&guid)).await.unwrap();
+        assert!(answer.is_ok(), "no resumption: {}", answer.complaint());
     }
 
     /// A call as the native API shows it; null if it knows none.
@@ -183,33 +219,22 @@ impl World {
 
     /// Says a phrase of the script on the side of its speaker, with the pause that ends an
     /// utterance, and waits until all of it has arrived.
-    pub async fn say(&self, call: &mut TwilioCall, id: &str) {
-        let phrase = phrase(id);
-        let side = match phrase.role {
-            Role::Agent => Side::Outbound,
-            Role::Customer => Side::Inbound,
-        };
-        call.say(side, &phrase.samples).await.unwrap();
-        call.silence(Duration::from_millis(700)).await.unwrap();
-        self.arrived(call).await;
+    pub async fn say<C: Placed>(&self, mut call: &mut C, id: &str)
+    where
+        for<'a> &'a mut C: Speaking,
+    {
+        call.speak(phrase(id)).await;
+        self.arrived(&*call).await;
     }
 
-    /// Waits until the gateway has read all that was sent on a call.
-    pub async fn arrived(&self, call: &TwilioCall) {
-        let sent = [Side::Inbound, Side::Outbound].map(|side| call.sent(side).samples);
+    /// Waits until the gateway has read all that was sent on a call. Of a bad network's packets,
+    /// those that were flushed.
+    pub async fn arrived(&self, call: &impl Placed) {
         let all = |shown: &Value| {
-            shown["legs"].as_array().is_some_and(|legs| {
-                legs.iter().all(|leg| {
-                    let sent = if leg["side"] == "first" {
-                        sent[0]
-                    } else {
-                        sent[1]
-                    };
-                    leg["counters"]["received"].as_u64() >= Some(sent)
-                })
-            })
+            let legs = shown["legs"].as_array();
+            legs.is_some_and(|legs| call.has_arrived(legs))
         };
-        self.until_call(call.call_sid(), all).await;
+        self.until_call(&call.guid(), all).await;
     }
 
     /// Waits until the service's streams are as wanted.
@@ -307,6 +332,13 @@ pub fn command(guid: &str) -> Value {
 /// Where a story's tasks run.
 pub fn tasks() -> tokio_util::task::TaskTracker {
     tokio_util::task::TaskTracker::new()
+}
+
+/// How the gateway listens for SIP.
+fn transports(config: &Config) -> Vec<String> {
+    let listen = config.siprec.listen.iter().map(ToString::to_string);
+    let transport = |listen: String| listen.split(':').next().unwrap_or_default().to_owned();
+    listen.map(transport).collect()
 }
 
 fn install_crypto() {

@@ -15,7 +15,9 @@ impl World {
     /// A gateway that speaks TLS with a certificate for `localhost` that `ca` vouches for.
     pub async fn secured(service: Running, config: Config, ca: &Path) -> Self {
         install_crypto();
+        let transports = crate::transports(&config);
         let gateway = Gateway::bind(config).await.unwrap();
+        let sip = gateway.addresses().siprec.clone();
         let base = format!("https://localhost:{}", gateway.addresses().http.port());
         let (trigger, shutdown) = Shutdown::manual();
         let running = tasks().spawn(async move { gateway.run(shutdown).await.unwrap() });
@@ -25,6 +27,9 @@ impl World {
             service,
             api,
             base,
+            sip,
+            transports,
+            namespace: crate::TWILIO,
             shutdown: trigger,
             running,
         }

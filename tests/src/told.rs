@@ -9,7 +9,10 @@ use crate::{World, eventually, phrase, service_config};
 impl World {
     /// Every event of a call until now, in order.
     pub async fn told(&self, guid: &str) -> Vec<Value> {
-        let path = format!("/v1/calls/twilio/{guid}/events?after=0&follow=false");
+        let path = format!(
+            "/v1/calls/{}/{guid}/events?after=0&follow=false",
+            self.namespace
+        );
         let text = self.api.text(&path).await.unwrap();
         let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
         data.map(|data| serde_json::from_str(data).unwrap())

@@ -162,7 +162,7 @@ async fn every_phrase_keeps_its_place_when_frames_are_lost_late_and_overtaken() 
         loss_run: 2.0,
         jitter_ms: 30,
         reorder: 0.01,
-        burst_ms: 0,
+        ..Conditions::PERFECT
     };
     let mut network = Network::new(36, conditions);
     call.play(&recording(&conversation), &mut network, || ())

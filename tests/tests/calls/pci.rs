@@ -2,5 +2,4 @@
 //! at the same time, and not in the gateway's memory.
 
 mod memory;
-mod needle;
 mod walk;

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a story fails by panic")]
 
 mod page;
+mod recorded;
 mod stories;
 
 use page::{leak, lines};

@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use rig::World;
 use rig::apart::Apart;
+use rig::needle::{Needle, search};
 use sim::caller::twilio::{RawMedia, Side, TwilioCall};
 use sim::caller::ulaw;
 use sim::service::autotranscribe::faults::Faults;
 
 use crate::GATEWAY;
-
-use super::needle::{Needle, search};
 
 const FRAME: usize = 160;
 

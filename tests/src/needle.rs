@@ -12,7 +12,7 @@ const WORD: usize = 8;
 const RUN: usize = 40;
 
 /// A passage, to be found wherever a run of it lies.
-pub(crate) struct Needle {
+pub struct Needle {
     bytes: Vec<u8>,
     /// Where each word of it begins, whatever the alignment.
     words: HashMap<[u8; WORD], usize>,
@@ -22,7 +22,7 @@ pub(crate) struct Needle {
 
 impl Needle {
     /// A passage in one of its encodings.
-    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+    pub fn new(bytes: Vec<u8>) -> Self {
         let mut heads = vec![false; 1 << 24];
         let mut words = HashMap::new();
         for (at, run) in bytes.windows(RUN).enumerate() {
@@ -38,7 +38,7 @@ impl Needle {
     }
 
     /// How many bytes of `memory` lie in runs of the passage, by words.
-    pub(crate) fn found_in(&self, memory: &[u8]) -> usize {
+    pub fn found_in(&self, memory: &[u8]) -> usize {
         let (words, _) = memory.as_chunks::<WORD>();
         let found = words.iter().enumerate().filter(|(index, word)| {
             **word != [0; WORD]
@@ -53,7 +53,7 @@ impl Needle {
 }
 
 /// How much of each needle lies in the writable memory of a process.
-pub(crate) fn search(pid: i32, needles: &[&Needle]) -> Vec<usize> {
+pub fn search(pid: i32, needles: &[&Needle]) -> Vec<usize> {
     let memory = File::open(format!("/proc/{pid}/mem")).unwrap();
     let mut found = vec![0; needles.len()];
     let mut looked_at = 0;
