@@ -4,6 +4,7 @@ CALLS   ?= 500
 SECONDS ?= 30
 TARGET  ?= all
 MINUTES ?= 5
+PLATFORM ?= twilio
 BUILD   := .build
 PYTHON  := $(BUILD)/python/bin/python
 CARGO   ?= cargo
@@ -14,7 +15,7 @@ CARGO   ?= cargo
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-demo: ## one two-party Twilio call through the real gateway, on the screen
+demo: ## a Twilio and a SIPREC call through the real gateway, on the screen
 	@deploy/install build
 	$(CARGO) run --quiet -p antiphon-sim -- demo
 
@@ -24,8 +25,9 @@ test: ## every test but load and fuzz, with the oracles
 	$(CARGO) test --package antiphon-call --features planted --test planted --quiet
 	$(MAKE) --no-print-directory oracles
 
-oracles: $(PYTHON) ## what others say: twilio, streamdouble, schemathesis, promtool
+oracles: $(PYTHON) ## what others say: twilio, streamdouble, schemathesis, promtool, sipp
 	@deploy/install promtool
+	@deploy/install sipp
 	$(CARGO) build --quiet --workspace --bins --tests
 	$(PYTHON) tests/oracles/run.py
 
@@ -44,8 +46,9 @@ doc: ## documentation, warnings denied
 deny: $(BUILD)/tools/bin/cargo-deny ## licences, banned crates, sources
 	$(BUILD)/tools/bin/cargo-deny --workspace --log-level error --config deploy/deny.toml check bans licenses sources
 
-purity: ## the pure crate knows no runtime; what ships knows no simulator
-	@! $(CARGO) tree --edges normal --package antiphon-call | grep -E ' (tokio|mio|socket2|hyper) '
+purity: ## the pure crates know no runtime; what ships knows no simulator
+	@! $(CARGO) tree --edges normal --package antiphon-call --package antiphon-rtp \
+		--package antiphon-siprec | grep -E ' (tokio|mio|socket2|hyper) '
 	@! $(CARGO) tree --edges normal --package antiphon-gateway | grep ' antiphon-sim '
 
 docs: ## write the generated documents anew
@@ -54,11 +57,11 @@ docs: ## write the generated documents anew
 bench: ## the per-frame path piece by piece
 	$(CARGO) bench -p antiphon-call -p antiphon-ingress
 
-load: ## CALLS two-track calls for SECONDS, with CPU, memory, latency and loss
+load: ## CALLS calls of PLATFORM (twilio, siprec) for SECONDS: CPU, memory, latency, loss
 	@deploy/install build
 	$(CARGO) build --release --quiet -p antiphon-gateway -p antiphon-sim
 	target/release/antiphon-sim load --spawn target/release/antiphon \
-		--calls $(CALLS) --seconds $(SECONDS)
+		--platform $(PLATFORM) --calls $(CALLS) --seconds $(SECONDS)
 
 fuzz: $(BUILD)/tools/bin/cargo-fuzz ## TARGET (or all) for MINUTES each
 	@deploy/install fuzz

@@ -18,6 +18,8 @@ import calls
 import contract
 import metrics
 import signatures
+import sipp
+import torture
 from world import Failed, World
 
 # In this order: promtool sees the gateway before and after there was something to count.
@@ -28,6 +30,15 @@ ORACLES = {
     "streamdouble: one track": calls.one_track,
     "streamdouble: two tracks": calls.two_tracks,
     "streamdouble: loss and jitter": calls.loss_and_jitter,
+    "sipp: a call over UDP": sipp.udp_call,
+    "sipp: a call over TCP": sipp.tcp_call,
+    "sipp: many calls": sipp.many_calls,
+    "sipp: lost messages": sipp.lost_messages,
+    "sipp: CANCEL": sipp.cancelled,
+    "sipp: refusals": sipp.refusals,
+    "sipp: OPTIONS": sipp.options,
+    "torture: over UDP": torture.over_udp,
+    "torture: over TCP": torture.over_tcp,
     "promtool: metrics after calls": metrics.check,
     "schemathesis: the API": contract.check,
     "promtool: metrics after everything": metrics.check,

@@ -26,6 +26,12 @@ secret = "{secret}"
 [twilio]
 require_signature = false
 token_secret = "a-token-secret-of-thirty-two-bytes"
+[siprec]
+listen = ["udp:127.0.0.1:{sip_port}", "tcp:127.0.0.1:{sip_port}"]
+rtp_ports = "{rtp_first}-{rtp_last}"
+[[siprec.trunks]]
+name = "oracle"
+sources = ["127.0.0.0/8"]
 [upstream.autotranscribe]
 base_url = "{service}"
 api_id = "sim-api-id"
@@ -53,9 +59,11 @@ class World:
         self.service = Service(self._run("service", "antiphon-sim", "service", "autotranscribe",
                                          "--listen", "127.0.0.1:0", "--json"))
         self.port = free_port()
+        self.sip_port = free_port()
         config = folder / "antiphon.toml"
         config.write_text(CONFIG.format(port=self.port, id=API_ID, secret=API_SECRET,
-                                        service=self.service.url))
+                                        service=self.service.url, sip_port=self.sip_port,
+                                        rtp_first=41000, rtp_last=41999))
         self._gateway = self._run("gateway", "antiphon", "serve", "--config", str(config))
         self._until_ready()
 
