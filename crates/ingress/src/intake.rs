@@ -42,11 +42,11 @@ pub enum Arrival {
 pub struct Learned {
     /// The leg.
     pub id: LegId,
-    /// All of [`Opened::identifiers`] anew.
+    /// All of [`Introduction::identifiers`] anew.
     pub identifiers: Vec<(&'static str, String)>,
-    /// All of [`Opened::names`] anew.
+    /// All of [`Introduction::names`] anew.
     pub names: Vec<Guid>,
-    /// [`Opened::role`] anew.
+    /// [`Introduction::role`] anew.
     pub role: Option<SuggestedRole>,
 }
 
