@@ -255,11 +255,16 @@ impl World {
 
     /// One number out of `/metrics`, by its name and labels as they are printed; 0 if absent.
     pub async fn metric(&self, series: &str) -> f64 {
-        let text = self.api.text("/metrics").await.unwrap();
+        self.try_metric(series).await.unwrap()
+    }
+
+    /// The same of a gateway that may have no room for one more connection.
+    pub async fn try_metric(&self, series: &str) -> anyhow::Result<f64> {
+        let text = self.api.text("/metrics").await?;
         let value = text
             .lines()
             .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        value.map_or(0.0, |value| value.trim().parse().unwrap())
+        value.map_or(Ok(0.0), |value| Ok(value.trim().parse()?))
     }
 
     /// Ends the gateway as SIGTERM does, and waits for it.

@@ -175,8 +175,8 @@ async fn a_connection_too_many_is_sent_away_and_those_inside_stay() {
         "{answer}"
     );
     let refused = "antiphon_http_connections_refused_total{cause=\"limit\"}";
-    until_metric(&world, refused, |refused| refused >= 20.0).await;
     drop(crowd);
+    until_metric(&world, refused, |refused| refused >= 20.0).await;
     until_metric(&world, "antiphon_http_connections", |open| open <= 5.0).await;
     witness.assert_unharmed(&world).await;
     world.end().await;

@@ -150,11 +150,12 @@ pub(crate) fn counters<'a>(call: &'a Value, side: &str) -> &'a Value {
     &leg(call, side)["counters"]
 }
 
-/// Waits until a number of `/metrics` is as wanted. Nothing tells of it, so it is looked at.
+/// Waits until a number of `/metrics` is as wanted. Nothing tells of it, so it is looked at, also
+/// while the gateway is too full to tell.
 pub(crate) async fn until_metric(world: &World, series: &str, so: impl Fn(f64) -> bool) {
     let mut looks = tokio::time::interval(Duration::from_millis(10));
     let wait = async {
-        while !so(world.metric(series).await) {
+        while !world.try_metric(series).await.is_ok_and(&so) {
             looks.tick().await;
         }
     };
