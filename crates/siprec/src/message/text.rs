@@ -159,22 +159,49 @@ impl UriParts {
     }
 }
 
-/// True for the separator where it is outside quotes and angle brackets; to be called on each
-/// character in turn.
-fn outside(separator: char) -> impl FnMut(char) -> bool {
-    let (mut quoted, mut escaped, mut depth) = (false, false, 0_u32);
-    move |c| {
-        if std::mem::take(&mut escaped) {
+/// Which characters of a text stand outside its quoted strings; each is to be told in turn.
+/// RFC 3261 §25.1, RFC 2045 §5.1: the same quotes and escapes in both.
+#[derive(Default)]
+struct Quotes {
+    is_open: bool,
+    is_escaped: bool,
+}
+
+impl Quotes {
+    /// Whether this one does. A closing quote does, an opening one does not.
+    fn is_outside(&mut self, c: char) -> bool {
+        if std::mem::take(&mut self.is_escaped) {
             return false;
         }
         match c {
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            '<' if !quoted => depth += 1,
-            '>' if !quoted => depth = depth.saturating_sub(1),
+            '\\' if self.is_open => self.is_escaped = true,
+            '"' => self.is_open = !self.is_open,
             _ => {}
         }
-        c == separator && !quoted && depth == 0
+        !self.is_open
+    }
+}
+
+/// Cuts a text at the separators that are outside quotes; brackets mean nothing.
+pub(crate) fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let mut quotes = Quotes::default();
+    text.split(move |c| quotes.is_outside(c) && c == separator)
+}
+
+/// True for the separator where it is outside quotes and angle brackets; to be called on each
+/// character in turn.
+fn outside(separator: char) -> impl FnMut(char) -> bool {
+    let (mut quotes, mut depth) = (Quotes::default(), 0_u32);
+    move |c| {
+        if !quotes.is_outside(c) {
+            return false;
+        }
+        match c {
+            '<' => depth += 1,
+            '>' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == separator && depth == 0
     }
 }
 
@@ -188,32 +215,16 @@ fn parameter(text: &str) -> Option<(String, Option<String>)> {
 }
 
 fn find_outside_quotes(text: &str, wanted: char) -> Option<usize> {
-    let (mut quoted, mut escaped) = (false, false);
+    let mut quotes = Quotes::default();
     text.char_indices()
-        .find(|&(_, c)| {
-            if std::mem::take(&mut escaped) {
-                return false;
-            }
-            match c {
-                '\\' if quoted => escaped = true,
-                '"' => quoted = !quoted,
-                _ => {}
-            }
-            c == wanted && !quoted
-        })
+        .find(|&(_, c)| quotes.is_outside(c) && c == wanted)
         .map(|(at, _)| at)
 }
 
 fn has_open_quote(text: &str) -> bool {
-    let mut quoted = false;
-    let mut escaped = false;
+    let mut quotes = Quotes::default();
     for c in text.chars() {
-        match c {
-            _ if std::mem::take(&mut escaped) => {}
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            _ => {}
-        }
+        quotes.is_outside(c);
     }
-    quoted
+    quotes.is_open
 }

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use super::boundary;
-use crate::message::Headers;
+use crate::message::{Headers, text};
 
 /// Characters of a content type that are repeated in errors and logs.
 const SHOWN_CHARS_MAX: usize = 64;
@@ -209,19 +209,7 @@ fn looks_like(body: &[u8]) -> Kind {
 
 /// The value of a header parameter: `type;name=value;name="quoted \" value"`.
 fn param(text: &str, wanted: &str) -> Option<String> {
-    let mut quoted = false;
-    let mut escaped = false;
-    let pieces = text.split(|c: char| {
-        if std::mem::take(&mut escaped) {
-            return false;
-        }
-        match c {
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            _ => {}
-        }
-        c == ';' && !quoted
-    });
+    let pieces = text::split_unquoted(text, ';');
     pieces.skip(1).find_map(|piece| {
         let (name, value) = piece.split_once('=')?;
         let is_it = name.trim().eq_ignore_ascii_case(wanted);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::key::sent_by_port;
 use super::{Flow, Transport};
-use crate::message::{Headers, Via, split_list};
+use crate::message::{Headers, Via, split_list, text};
 
 /// Where answers to a request go, and where if that fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(super) fn annotate(headers: &Headers, source: SocketAddr) -> Headers {
 /// One Via with the port as `rport`, if it asks for that, and the address as `received`, if it
 /// asks for the port or names another host than the address.
 fn with_source(via: &str, source: SocketAddr) -> String {
-    let mut params = split_params(via);
+    let mut params = text::split_unquoted(via, ';');
     let mut text = params.next().unwrap_or_default().to_owned();
     let address = source.ip().to_canonical();
     let mut tells =
@@ -78,21 +78,4 @@ fn with_source(via: &str, source: SocketAddr) -> String {
         text += &format!(";received={address}");
     }
     text
-}
-
-/// At the semicolons that are outside quotes.
-fn split_params(text: &str) -> impl Iterator<Item = &str> {
-    let mut quoted = false;
-    let mut escaped = false;
-    text.split(move |c: char| {
-        if std::mem::take(&mut escaped) {
-            return false;
-        }
-        match c {
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            _ => {}
-        }
-        c == ';' && !quoted
-    })
 }
