@@ -12,6 +12,7 @@ pub mod needle;
 pub mod placed;
 pub mod recording;
 pub mod secured;
+pub mod shown;
 pub mod told;
 
 use std::net::SocketAddr;

@@ -34,14 +34,6 @@ impl World {
         .await
     }
 
-    /// Waits until a number of `/metrics` is this one: an answer may overtake what is counted.
-    pub async fn until_metric(&self, series: &str, value: f64) {
-        eventually(series, async {
-            while self.metric(series).await != value {}
-        })
-        .await;
-    }
-
     /// All series of one metric, added up.
     pub async fn metric_sum(&self, name: &str) -> f64 {
         let text = self.api.text("/metrics").await.unwrap();

@@ -1,5 +1,6 @@
 //! Watching a gateway: events with a place to come back to, calls, probes, metrics.
 
+use rig::shown::until_metric;
 use rig::told::of;
 use rig::{World, eventually};
 use serde_json::{Value, json};
@@ -275,16 +276,17 @@ async fn the_metrics_that_matter_move() {
     let frames = |gate: &str| format!("antiphon_twilio_frames_total{{gate=\"{gate}\"}}");
     world.say(&mut call, "customer-account").await;
     let gated = call.frames_sent() as f64;
-    world.until_metric(&frames("shut"), gated).await;
+    until_metric(&world, &frames("shut"), |count| count == gated).await;
     world.start(&call).await;
-    world
-        .until_metric("antiphon_calls{state=\"streaming\"}", 1.0)
-        .await;
+    until_metric(&world, "antiphon_calls{state=\"streaming\"}", |calls| {
+        calls == 1.0
+    })
+    .await;
     assert_eq!(world.metric("antiphon_upstream_streams_open").await, 2.0);
     assert_eq!(world.metric("antiphon_twilio_sockets").await, 1.0);
     world.say(&mut call, "customer-greeting").await;
     let passed = call.frames_sent() as f64 - gated;
-    world.until_metric(&frames("open"), passed).await;
+    until_metric(&world, &frames("open"), |count| count == passed).await;
     let stopped = world.stop(&call).await;
     let confirmed = stopped.confirmed_bytes("agent").unwrap() * 2;
     assert_eq!(

@@ -9,7 +9,7 @@ use sim::control::Start;
 use crate::scenes::{
     GOODBYES, GREETINGS, PATIENCE, SDP, ask, assert_heard, converse, trunk, try_start, until_legs,
 };
-use crate::support::over;
+use crate::support::{over, until_metric};
 
 /// Nothing is sent before a start.
 const INACTIVE: &str = "answer = \"inactive\"";
@@ -178,7 +178,6 @@ async fn an_sbc_that_never_answers_is_the_start_s_error_and_then_its_session_is_
     let error = started.body["errorMessage"].to_string();
     assert!(error.contains("re-INVITE"), "{error}");
     world.until_state(&guid, "gone").await;
-    world
-        .until_metric("antiphon_siprec_sessions_ended_total{reason=\"lost\"}", 1.0)
-        .await;
+    let lost = "antiphon_siprec_sessions_ended_total{reason=\"lost\"}";
+    until_metric(&world, lost, |sessions| sessions == 1.0).await;
 }

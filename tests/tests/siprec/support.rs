@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use rig::World;
+pub(crate) use rig::shown::{counters, heard, leg, sound, streams, until_metric};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sim::caller::siprec::{Options, Sent, Side, SiprecCall, Suite};
 use sim::service::autotranscribe::Config;
-use sim::service::autotranscribe::record::Recorded;
 use sim::speech::Role;
 
 /// Both sides of a call, with the roles they are transcribed as.
@@ -144,60 +144,9 @@ pub(crate) fn deaf() -> Config {
     }
 }
 
-/// The service's streams of one party of a call, in order.
-pub(crate) fn streams(world: &World, guid: &str, role: Role) -> Vec<Recorded> {
-    let is_its = |stream: &&Recorded| {
-        stream.external_id.as_deref() == Some(guid) && stream.role() == Some(role)
-    };
-    world
-        .service
-        .with_streams(|streams| streams.iter().filter(is_its).cloned().collect())
-}
-
-/// All that the service received of one party of a call.
-pub(crate) fn sound(world: &World, guid: &str, role: Role) -> Vec<i16> {
-    let streams = streams(world, guid, role).into_iter();
-    streams.flat_map(|stream| stream.samples).collect()
-}
-
-/// The phrases that the service heard of one party of a call.
-pub(crate) fn heard(world: &World, guid: &str, role: Role) -> Vec<String> {
-    let streams = streams(world, guid, role);
-    let phrases = streams.iter().flat_map(Recorded::heard);
-    phrases.map(str::to_owned).collect()
-}
-
-/// One side's leg as the native API shows it; null if there is none.
-pub(crate) fn leg<'a>(call: &'a Value, side: &str) -> &'a Value {
-    let legs = call["legs"].as_array().into_iter().flatten();
-    legs.into_iter()
-        .find(|leg| leg["side"] == side)
-        .unwrap_or(&Value::Null)
-}
-
-/// One side's counters.
-pub(crate) fn counters<'a>(call: &'a Value, side: &str) -> &'a Value {
-    &leg(call, side)["counters"]
-}
-
 /// A number of `/metrics` about RTP packets, by what became of them.
 pub(crate) fn packets(fate: &str) -> String {
     format!("antiphon_siprec_rtp_packets_total{{fate=\"{fate}\"}}")
-}
-
-/// Waits until a number of `/metrics` is as wanted. Nothing tells of it, so it is looked at.
-pub(crate) async fn until_metric(world: &World, series: &str, so: impl Fn(f64) -> bool) -> f64 {
-    const LOOKS_MAX: u32 = 1_000;
-    let mut looks = tokio::time::interval(Duration::from_millis(20));
-    let mut value = 0.0;
-    for _ in 0..LOOKS_MAX {
-        looks.tick().await;
-        value = world.metric(series).await;
-        if so(value) {
-            return value;
-        }
-    }
-    panic!("{series} is {value}");
 }
 
 /// Ends a call and waits until the gateway knows of none.

@@ -9,8 +9,8 @@ use sim::caller::twilio::{Counters, Side};
 use sim::speech::Role;
 
 use crate::support::{
-    SHORT_GOODBYE, Witness, assert_same, close, closed, codes, counters, decoded, endings, events,
-    frame, heard, sound, until_metric,
+    SHORT_GOODBYE, Witness, assert_same, close, closed, codes, counters, decoded, endings, frame,
+    heard, sound, until_metric,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -241,7 +241,7 @@ async fn a_pressed_key_is_never_told_to_anybody() {
     world.stop(&call).await;
     call.hang_up().await.unwrap();
     world.until_state(&guid, "gone").await;
-    let told = events(&world, &guid).await;
+    let told = world.told(&guid).await;
     assert!(told.iter().all(|event| !event.to_string().contains(key)));
     let log = log.text();
     assert!(log.contains(&guid), "the log is of this call");

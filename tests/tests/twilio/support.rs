@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use rig::{World, eventually};
+use rig::World;
+pub(crate) use rig::shown::{counters, heard, leg, sound, streams, until_metric};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sim::caller::twilio::{Closed, RawMedia, Side, TwilioCall};
 use sim::caller::ulaw;
-use sim::service::autotranscribe::record::Recorded;
 use sim::speech::Role;
 
 /// For stories in which the gateway closes: it need not wait long for its caller's part in that.
@@ -91,75 +91,12 @@ pub(crate) fn assert_same(heard: &[i16], said: &[i16]) {
     );
 }
 
-/// The service's streams of one party of a call, in order.
-pub(crate) fn streams(world: &World, guid: &str, role: Role) -> Vec<Recorded> {
-    let is_its = |stream: &&Recorded| {
-        stream.external_id.as_deref() == Some(guid) && stream.role() == Some(role)
-    };
-    world
-        .service
-        .with_streams(|streams| streams.iter().filter(is_its).cloned().collect())
-}
-
-/// All that the service received of one party of a call.
-pub(crate) fn sound(world: &World, guid: &str, role: Role) -> Vec<i16> {
-    streams(world, guid, role)
-        .into_iter()
-        .flat_map(|stream| stream.samples)
-        .collect()
-}
-
-/// The phrases that the service heard of one party of a call.
-pub(crate) fn heard(world: &World, guid: &str, role: Role) -> Vec<String> {
-    let streams = streams(world, guid, role);
-    streams
-        .iter()
-        .flat_map(Recorded::heard)
-        .map(str::to_owned)
-        .collect()
-}
-
-/// What has happened to a call until now.
-pub(crate) async fn events(world: &World, guid: &str) -> Vec<Value> {
-    let path = format!("/v1/calls/twilio/{guid}/events?after=0&follow=false");
-    let text = world.api.text(&path).await.unwrap();
-    let data = text.lines().filter_map(|line| line.strip_prefix("data:"));
-    data.map(|data| serde_json::from_str(data).unwrap())
-        .collect()
-}
-
 /// The events of one type.
 pub(crate) async fn events_of(world: &World, guid: &str, kind: &str) -> Vec<Value> {
-    events(world, guid)
-        .await
-        .into_iter()
+    let told = world.told(guid).await;
+    told.into_iter()
         .filter(|event| event["type"] == kind)
         .collect()
-}
-
-/// One side's leg as the native API shows it; null if there is none.
-pub(crate) fn leg<'a>(call: &'a Value, side: &str) -> &'a Value {
-    let legs = call["legs"].as_array().into_iter().flatten();
-    legs.into_iter()
-        .find(|leg| leg["side"] == side)
-        .unwrap_or(&Value::Null)
-}
-
-/// One side's counters.
-pub(crate) fn counters<'a>(call: &'a Value, side: &str) -> &'a Value {
-    &leg(call, side)["counters"]
-}
-
-/// Waits until a number of `/metrics` is as wanted. Nothing tells of it, so it is looked at, also
-/// while the gateway is too full to tell.
-pub(crate) async fn until_metric(world: &World, series: &str, so: impl Fn(f64) -> bool) {
-    let mut looks = tokio::time::interval(Duration::from_millis(10));
-    let wait = async {
-        while !world.try_metric(series).await.is_ok_and(&so) {
-            looks.tick().await;
-        }
-    };
-    eventually(series, wait).await;
 }
 
 /// How the gateway ends a socket.
