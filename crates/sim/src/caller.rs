@@ -2,6 +2,7 @@
 //! mistake shared with the gateway's parsers cannot hide.
 
 pub mod alaw;
+mod batch;
 pub mod pace;
 pub mod siprec;
 pub mod tls;

@@ -8,12 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use indicatif::{ProgressBar, ProgressStyle};
-use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use indicatif::ProgressBar;
 
 use self::outcome::Outcome;
 use super::{Codec, Identifiers, Like, Options, Side, SiprecCall, Suite, Target};
+use crate::caller::batch::{self, Commands};
 use crate::caller::tls;
 use crate::caller::wav::Recording;
 use crate::control::{Gateway, Start};
@@ -25,6 +24,8 @@ use crate::speech::conversation::Channel;
 const TAIL: Duration = Duration::from_secs(1);
 /// How much is played before progress is told.
 const STEP: usize = 800;
+
+const PROGRESS: &str = "{elapsed_precise} {wide_bar} {percent} %, {eta} to go";
 
 /// What `call siprec` can be told.
 #[derive(Clone, Debug, clap::Args)]
@@ -138,30 +139,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     ensure!(rate > 0.0, "--rate must be more than 0");
     ensure!(arguments.speed > 0.0, "--speed must be more than 0");
     let plan = Arc::new(Plan::new(arguments)?);
-    let mut tasks = JoinSet::new();
-    let mut pace = interval(Duration::from_secs_f64(1.0 / rate));
-    pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    for index in 0..calls {
-        pace.tick().await;
-        let plan = Arc::clone(&plan);
-        tasks.spawn(async move { plan.call(index).await.context(format!("call {index}")) });
-    }
-    let (mut outcomes, mut errors) = (Vec::new(), Vec::new());
-    while let Some(joined) = tasks.join_next().await {
-        match joined? {
-            Ok(outcome) => outcomes.push(outcome),
-            Err(error) => errors.push(error),
-        }
-    }
+    let placed = batch::place(calls, rate, |index| Arc::clone(&plan).call(index)).await?;
     plan.progress.finish_and_clear();
-    outcomes.sort_by_key(|outcome| outcome.index);
-    print!("{}", outcome::table(&outcomes));
-    for error in &errors {
-        eprintln!("{error:#}");
-    }
-    let bad = errors.len() + outcomes.iter().filter(|outcome| !outcome.is_good()).count();
-    ensure!(bad == 0, "{bad} of {calls} calls went wrong");
-    Ok(())
+    placed.judge(outcome::table, Outcome::is_good)
 }
 
 impl Plan {
@@ -179,14 +159,14 @@ impl Plan {
         let samples = (recording.samples() * arguments.calls) as u64;
         Ok(Self {
             options: options(&arguments)?,
-            progress: progress(samples),
+            progress: batch::progress(samples, PROGRESS),
             gateway,
             recording,
             arguments,
         })
     }
 
-    async fn call(&self, index: usize) -> anyhow::Result<Outcome> {
+    async fn call(self: Arc<Self>, index: usize) -> anyhow::Result<Outcome> {
         let mut options = self.options.clone();
         options.identifiers = Identifiers::random();
         options.seed ^= (index as u64) << 8;
@@ -208,7 +188,7 @@ impl Plan {
             call.silence(TAIL).await?;
             stopped = Some(call.silence_while(gateway.stop(&guid)).await??);
         }
-        Ok(Outcome::of(index, call, started, stopped).await)
+        Ok(Outcome::of(call, Commands { started, stopped }).await)
     }
 
     async fn play(
@@ -281,13 +261,6 @@ fn speech() -> anyhow::Result<Recording> {
         inbound: conversation.channel(Channel::Inbound),
         outbound: conversation.channel(Channel::Outbound),
     })
-}
-
-fn progress(samples: u64) -> ProgressBar {
-    let template = "{elapsed_precise} {wide_bar} {percent} %, {eta} to go";
-    let style = ProgressStyle::with_template(template);
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(samples).with_style(style)
 }
 
 #[cfg(test)]

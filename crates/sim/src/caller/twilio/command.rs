@@ -4,21 +4,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
-use indicatif::{ProgressBar, ProgressStyle};
-use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use anyhow::{bail, ensure};
+use indicatif::ProgressBar;
 
 use super::{CallError, Closed, Options, Side, Signature, TwilioCall};
+use crate::caller::batch::{self, Commands};
 use crate::caller::tls;
 use crate::caller::wav::Recording;
-use crate::control::{Answer, Gateway, Start};
+use crate::control::{Gateway, Start};
 use crate::histogram::Histogram;
 use crate::network::{Conditions, Network, share};
 use crate::report::{Table, count, ms};
 
 /// Silence behind the last word, so that a recogniser hears the end of it.
 const TAIL: Duration = Duration::from_secs(1);
+
+const PROGRESS: &str = "{elapsed_precise} {wide_bar} {pos}/{len} frames, {eta} to go";
 
 /// What `call twilio` can be told.
 #[derive(Clone, Debug, clap::Args)]
@@ -110,13 +111,11 @@ struct Plan {
 
 /// How one call went.
 struct Outcome {
-    index: usize,
     guid: String,
     frames: [u64; 2],
     lost: u64,
     lateness: Histogram,
-    started: Option<Answer>,
-    stopped: Option<Answer>,
+    commands: Commands,
     ended: Result<Closed, CallError>,
 }
 
@@ -128,30 +127,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let (calls, rate) = (arguments.calls, arguments.rate);
     ensure!(rate > 0.0, "--rate must be more than 0");
     let plan = Arc::new(Plan::new(arguments).await?);
-    let mut tasks = JoinSet::new();
-    let mut pace = interval(Duration::from_secs_f64(1.0 / rate));
-    pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    for index in 0..calls {
-        pace.tick().await;
-        let plan = Arc::clone(&plan);
-        tasks.spawn(async move { plan.call(index).await.context(format!("call {index}")) });
-    }
-    let (mut outcomes, mut errors) = (Vec::new(), Vec::new());
-    while let Some(joined) = tasks.join_next().await {
-        match joined? {
-            Ok(outcome) => outcomes.push(outcome),
-            Err(error) => errors.push(error),
-        }
-    }
+    let placed = batch::place(calls, rate, |index| Arc::clone(&plan).call(index)).await?;
     plan.progress.finish_and_clear();
-    outcomes.sort_by_key(|outcome| outcome.index);
-    print!("{}", table(&outcomes));
-    for error in &errors {
-        eprintln!("{error:#}");
-    }
-    let bad = errors.len() + outcomes.iter().filter(|outcome| !outcome.is_good()).count();
-    ensure!(bad == 0, "{bad} of {calls} calls went wrong");
-    Ok(())
+    placed.judge(table, Outcome::is_good)
 }
 
 impl Plan {
@@ -182,7 +160,7 @@ impl Plan {
                 reorder: arguments.reorder,
                 ..Conditions::PERFECT
             },
-            progress: progress(frames),
+            progress: batch::progress(frames, PROGRESS),
             gateway: gateway.filter(|_| arguments.start || !arguments.no_start),
             recording,
             options,
@@ -190,7 +168,7 @@ impl Plan {
         })
     }
 
-    async fn call(&self, index: usize) -> anyhow::Result<Outcome> {
+    async fn call(self: Arc<Self>, index: usize) -> anyhow::Result<Outcome> {
         let mut options = self.options.clone();
         let account = options.sids.account.clone();
         options.sids = super::Sids {
@@ -218,13 +196,11 @@ impl Plan {
         let ended = call.hang_up().await;
         let lost = network.counts().lost;
         Ok(Outcome {
-            index,
             guid,
             frames,
             lost,
             lateness,
-            started,
-            stopped,
+            commands: Commands { started, stopped },
             ended,
         })
     }
@@ -232,16 +208,7 @@ impl Plan {
 
 impl Outcome {
     fn is_good(&self) -> bool {
-        let obeyed = |answer: &Option<Answer>| answer.as_ref().is_none_or(Answer::is_ok);
-        obeyed(&self.started) && obeyed(&self.stopped) && self.ended.is_ok()
-    }
-
-    fn command(answer: Option<&Answer>) -> String {
-        match answer {
-            None => "–".to_owned(),
-            Some(answer) if answer.is_ok() => "ok".to_owned(),
-            Some(answer) => answer.complaint(),
-        }
+        self.commands.are_good() && self.ended.is_ok()
     }
 
     fn end(&self) -> String {
@@ -251,12 +218,6 @@ impl Outcome {
                 .map_or_else(|| closed.reason.clone(), |code| code.to_string()),
             Err(error) => error.to_string(),
         }
-    }
-
-    fn confirmed(&self, role: &str) -> String {
-        let stopped = self.stopped.as_ref();
-        let bytes = stopped.and_then(|answer| answer.confirmed_bytes(role));
-        bytes.map_or_else(|| "–".to_owned(), count)
     }
 }
 
@@ -279,13 +240,6 @@ fn options(arguments: &Arguments, url: String) -> anyhow::Result<Options> {
     Ok(options)
 }
 
-fn progress(frames: u64) -> ProgressBar {
-    let template = "{elapsed_precise} {wide_bar} {pos}/{len} frames, {eta} to go";
-    let style = ProgressStyle::with_template(template);
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(frames).with_style(style)
-}
-
 fn table(outcomes: &[Outcome]) -> Table {
     let mut table = Table::new([
         "call",
@@ -306,10 +260,10 @@ fn table(outcomes: &[Outcome]) -> Table {
             count(outcome.frames[1]),
             count(outcome.lost),
             ms(outcome.lateness.quantile_us(0.99)),
-            Outcome::command(outcome.started.as_ref()),
-            Outcome::command(outcome.stopped.as_ref()),
-            outcome.confirmed("customer"),
-            outcome.confirmed("agent"),
+            outcome.commands.start(),
+            outcome.commands.stop(),
+            outcome.commands.confirmed("customer"),
+            outcome.commands.confirmed("agent"),
             outcome.end(),
         ]);
     }

@@ -1,13 +1,12 @@
 //! How one call went, and the table of all of them.
 
+use crate::caller::batch::Commands;
 use crate::caller::siprec::{CallError, Event, Side, SiprecCall};
-use crate::control::Answer;
 use crate::histogram::Histogram;
 use crate::report::{Table, count, ms};
 
 /// One call after its end. Wide because it is a row of a table.
 pub(super) struct Outcome {
-    pub(super) index: usize,
     guid: String,
     answered_us: u64,
     packets: [u64; 2],
@@ -15,23 +14,16 @@ pub(super) struct Outcome {
     lateness: Histogram,
     reported: u64,
     faults: Vec<String>,
-    started: Option<Answer>,
-    stopped: Option<Answer>,
+    commands: Commands,
     ended: Result<Vec<Event>, CallError>,
 }
 
 impl Outcome {
     /// Hangs up.
-    pub(super) async fn of(
-        index: usize,
-        call: SiprecCall,
-        started: Option<Answer>,
-        stopped: Option<Answer>,
-    ) -> Self {
+    pub(super) async fn of(call: SiprecCall, commands: Commands) -> Self {
         let lost = |side| call.sent(side).lost.len() as u64;
         let reports = |side| call.reports(side).blocks;
         Self {
-            index,
             guid: call.guid(),
             answered_us: call.answered_in().as_micros() as u64,
             packets: Side::BOTH.map(|side| call.sent(side).packets),
@@ -39,30 +31,13 @@ impl Outcome {
             lateness: call.lateness().clone(),
             reported: Side::BOTH.map(reports).iter().sum(),
             faults: call.answer_faults(),
-            started,
-            stopped,
+            commands,
             ended: call.hang_up().await.map(|call| call.events()),
         }
     }
 
     pub(super) fn is_good(&self) -> bool {
-        let obeyed = |answer: &Option<Answer>| answer.as_ref().is_none_or(Answer::is_ok);
-        let kept = self.ended.is_ok() && self.faults.is_empty();
-        obeyed(&self.started) && obeyed(&self.stopped) && kept
-    }
-
-    fn command(answer: Option<&Answer>) -> String {
-        match answer {
-            None => "–".to_owned(),
-            Some(answer) if answer.is_ok() => "ok".to_owned(),
-            Some(answer) => answer.complaint(),
-        }
-    }
-
-    fn confirmed(&self, role: &str) -> String {
-        let stopped = self.stopped.as_ref();
-        let bytes = stopped.and_then(|answer| answer.confirmed_bytes(role));
-        bytes.map_or_else(|| "–".to_owned(), count)
+        self.commands.are_good() && self.ended.is_ok() && self.faults.is_empty()
     }
 
     fn end(&self) -> String {
@@ -104,10 +79,10 @@ pub(super) fn table(outcomes: &[Outcome]) -> Table {
             count(outcome.lost),
             ms(outcome.lateness.quantile_us(0.99)),
             count(outcome.reported),
-            Outcome::command(outcome.started.as_ref()),
-            Outcome::command(outcome.stopped.as_ref()),
-            outcome.confirmed("customer"),
-            outcome.confirmed("agent"),
+            outcome.commands.start(),
+            outcome.commands.stop(),
+            outcome.commands.confirmed("customer"),
+            outcome.commands.confirmed("agent"),
             outcome.end(),
         ]);
     }
