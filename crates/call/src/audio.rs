@@ -1,9 +1,9 @@
-//! Sound: frames as they come in, chunks as they go out, and the decoder between. The only file
-//! that names audio-codec-algorithms.
+//! Sound: frames as they come in, chunks as they go out, and the codecs between. The only file that
+//! names audio-codec-algorithms.
 
 use std::time::{Duration, Instant};
 
-use audio_codec_algorithms::{decode_alaw, decode_ulaw};
+use audio_codec_algorithms::{decode_alaw, decode_ulaw, encode_ulaw};
 
 /// Samples a second, in every leg and every stream.
 pub const SAMPLE_RATE: u32 = 8000;
@@ -91,6 +91,11 @@ impl Chunk {
     pub fn duration(&self) -> Duration {
         duration(self.len())
     }
+}
+
+/// Encodes samples as G.711 μ-law, for a service that takes it.
+pub fn encode_pcmu(samples: &[i16]) -> Vec<u8> {
+    samples.iter().map(|&sample| encode_ulaw(sample)).collect()
 }
 
 /// How long so many samples last.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::audio::Chunk;
+use crate::budget::{Budget, Share};
 
 /// Sound between a leg and its stream. The leg appends, the stream takes; what overflows is the
 /// oldest, and is recorded as a [`Gap`].
@@ -12,6 +13,11 @@ pub struct Backlog {
     chunk_samples: usize,
     chunks_max: usize,
     ready: VecDeque<Chunk>,
+    /// What `ready` holds, of what all backlogs may hold together.
+    share: Share,
+    /// A pause was ordered at this place of the stream's clock, and the stream is yet to hear of
+    /// it.
+    endpoint: Option<u64>,
     filling: Vec<i16>,
     /// Where `filling` begins, on the stream's clock.
     filling_at: u64,
@@ -23,7 +29,7 @@ pub struct Backlog {
     ended: bool,
 }
 
-/// A stretch of the stream's clock in which the service does not hear what was said.
+/// A stretch of the stream's clock in which the service does not, or may not, hear what was said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {
     /// First sample, on the stream's clock.
@@ -49,6 +55,9 @@ pub enum GapReason {
     Outage,
     /// A pause: silence was sent in its place.
     Paused,
+    /// It was sent, and lost with its socket before the service had told what it heard: nobody
+    /// knows whether it was heard.
+    Unconfirmed,
 }
 
 /// What went through a backlog, in samples. `appended == taken + dropped + waiting`.
@@ -78,10 +87,17 @@ pub enum Taken {
 impl Backlog {
     /// Cuts into chunks of `chunk_samples`, keeps at most `chunks_max` of them (at least one).
     pub fn new(chunk_samples: usize, chunks_max: usize) -> Self {
+        Self::within(chunk_samples, chunks_max, &Budget::unlimited())
+    }
+
+    /// The same, and what it holds counts towards a budget that it shares with others.
+    pub fn within(chunk_samples: usize, chunks_max: usize, budget: &Budget) -> Self {
         Self {
             chunk_samples: chunk_samples.max(1),
             chunks_max: chunks_max.max(1),
             ready: VecDeque::new(),
+            share: budget.share(),
+            endpoint: None,
             filling: Vec::with_capacity(chunk_samples + chunk_samples / 4),
             filling_at: 0,
             discarded_to: 0,
@@ -130,6 +146,12 @@ impl Backlog {
         self.counts.skipped += samples;
     }
 
+    /// A pause begins here: what is in hand becomes a short chunk.
+    pub fn endpoint(&mut self, now: Instant) {
+        self.flush(now);
+        self.endpoint = Some(self.filling_at);
+    }
+
     /// Makes a last, short chunk of what is in hand.
     pub fn flush(&mut self, now: Instant) {
         if !self.filling.is_empty() {
@@ -146,6 +168,7 @@ impl Backlog {
         let to = self.end();
         let waiting = self.waiting();
         self.ready.clear();
+        self.share.give_back(self.share.samples());
         self.filling.clear();
         self.filling_at = to;
         self.discarded_to = to;
@@ -170,11 +193,28 @@ impl Backlog {
         match (self.ready.pop_front(), self.ended) {
             (Some(chunk), _) => {
                 self.counts.taken += chunk.len();
+                self.share.give_back(chunk.len());
                 Taken::Chunk(chunk)
             }
             (None, true) => Taken::Ended,
             (None, false) => Taken::Nothing,
         }
+    }
+
+    /// Whether all that was said before the newest pause has been taken. True once a pause: then
+    /// the service need not wait for more of it.
+    pub fn take_endpoint(&mut self) -> bool {
+        let front = self.ready.front();
+        let next = front.map_or(self.filling_at, |chunk| chunk.position);
+        self.endpoint
+            .take_if(|endpoint| *endpoint <= next)
+            .is_some()
+    }
+
+    /// What stands before this, on the stream's clock, was thrown away by order: what was taken of
+    /// it is not to be sent again.
+    pub fn discarded_to(&self) -> u64 {
+        self.discarded_to
     }
 
     /// Puts back a chunk that was taken and could not be sent. False if something was dropped:
@@ -191,6 +231,7 @@ impl Backlog {
             });
             return false;
         }
+        self.share.add(chunk.len());
         self.ready.push_front(chunk);
         let dropped = self.counts.dropped;
         self.shed();
@@ -222,7 +263,7 @@ impl Backlog {
 
     /// Samples not yet taken.
     pub fn waiting(&self) -> u64 {
-        self.ready.iter().map(Chunk::len).sum::<u64>() + self.filling.len() as u64
+        self.share.samples() + self.filling.len() as u64
     }
 
     /// Whether a chunk is ready to be taken.
@@ -250,33 +291,38 @@ impl Backlog {
             arrived: now,
         });
         self.filling_at += length as u64;
+        self.share.add(length as u64);
         self.shed();
     }
 
+    /// Drops the oldest while there is too much of its own, or of all while it has more than its
+    /// fair floor.
     fn shed(&mut self) {
-        while self.ready.len() > self.chunks_max {
-            if let Some(chunk) = self.ready.pop_front() {
-                self.counts.dropped += chunk.len();
-                let to = chunk.position + chunk.len();
-                self.note(Gap {
-                    from: chunk.position,
-                    to,
-                    reason: GapReason::Overflow,
-                });
-            }
+        while (self.ready.len() > self.chunks_max || self.share.is_to_shed())
+            && let Some(chunk) = self.ready.pop_front()
+        {
+            self.share.give_back(chunk.len());
+            self.counts.dropped += chunk.len();
+            let to = chunk.position + chunk.len();
+            self.note(Gap {
+                from: chunk.position,
+                to,
+                reason: GapReason::Overflow,
+            });
         }
     }
 }
 
 impl GapReason {
     /// All of them, in alphabetical order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Discarded,
         Self::Discontinuity,
         Self::Lost,
         Self::Overflow,
         Self::Outage,
         Self::Paused,
+        Self::Unconfirmed,
     ];
 
     /// For labels and events.
@@ -288,6 +334,7 @@ impl GapReason {
             Self::Overflow => "overflow",
             Self::Outage => "outage",
             Self::Paused => "paused",
+            Self::Unconfirmed => "unconfirmed",
         }
     }
 }

@@ -8,10 +8,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::audio::{Chunk, Frame};
+use crate::audio::{self, Chunk, Frame};
 use crate::backlog::{Backlog, BacklogCounts, Gap, Taken};
+use crate::budget::Budget;
 use crate::leg::{Gate, Leg, LegConfig, LegStats};
 
 /// The clock of one media session, shared by its legs: the end of the newest sound of any of them,
@@ -87,6 +88,18 @@ pub fn leg(now: Instant, config: LegConfig, clock: MediaClock) -> (LegFeed, LegC
         clock: clock.clone(),
     };
     (LegFeed { joint, clock }, control)
+}
+
+impl LineConfig {
+    /// Cut into chunks so long, of which as many are kept as hold `backlog_max`.
+    pub fn cut(chunk: Duration, backlog_max: Duration) -> Self {
+        let chunk_samples = audio::samples(chunk).max(1);
+        let chunks_max = audio::samples(backlog_max).div_ceil(chunk_samples);
+        Self {
+            chunk_samples: chunk_samples as usize,
+            chunks_max: chunks_max as usize,
+        }
+    }
 }
 
 impl MediaClock {
@@ -188,12 +201,22 @@ impl LegControl {
     /// Opens the gate towards a new stream, whose clock is 0 where the session's clock is `zero`.
     /// An older stream of this leg is finished first. `None` if the leg is over.
     pub fn open(&self, zero: u64, config: LineConfig) -> Option<ChunkSource> {
+        self.open_within(zero, config, &Budget::unlimited())
+    }
+
+    /// The same, and what waits in between counts towards a budget that is shared with others.
+    pub fn open_within(
+        &self,
+        zero: u64,
+        config: LineConfig,
+        budget: &Budget,
+    ) -> Option<ChunkSource> {
         let mut joint = lock(&self.joint);
         if !joint.fed {
             return None;
         }
         joint.shut(false);
-        let backlog = Backlog::new(config.chunk_samples, config.chunks_max);
+        let backlog = Backlog::within(config.chunk_samples, config.chunks_max, budget);
         let inner = Mutex::new(LineInner {
             backlog,
             waker: None,
@@ -223,7 +246,7 @@ impl LegControl {
                 if discard {
                     backlog.discard();
                 }
-                backlog.is_ready()
+                true
             });
         }
     }
@@ -268,10 +291,32 @@ impl ChunkSource {
         }
     }
 
+    /// Whether all that was said before the newest pause has been taken; true once a pause. To be
+    /// asked before [`ChunkSource::poll_take`], which is woken when a pause begins.
+    pub fn take_endpoint(&mut self) -> bool {
+        lock(&self.line.inner).backlog.take_endpoint()
+    }
+
     /// Puts back what could not be sent. False if something was dropped: there was no room, or the
     /// chunk was thrown away by order meanwhile.
     pub fn untake(&mut self, chunk: Chunk) -> bool {
         lock(&self.line.inner).backlog.untake(chunk)
+    }
+
+    /// What stands before this, on the stream's clock, was thrown away by order: what was taken of
+    /// it is not to be sent again.
+    pub fn discarded_to(&self) -> u64 {
+        lock(&self.line.inner).backlog.discarded_to()
+    }
+
+    /// Ready when nothing more will come; until then woken whenever something does.
+    pub fn poll_ended(&mut self, context: &Context<'_>) -> Poll<()> {
+        let mut inner = lock(&self.line.inner);
+        if inner.backlog.is_ended() {
+            return Poll::Ready(());
+        }
+        inner.wake_at(context);
+        Poll::Pending
     }
 
     /// The next stretch that is missing.

@@ -98,6 +98,7 @@ impl Leg {
     /// From here on sound becomes silence. What overtook its predecessors goes out first.
     pub fn pause(&mut self, out: &mut Backlog) {
         self.release(self.touched, out);
+        out.endpoint(self.touched);
         self.close(Gate::Paused);
     }
 

@@ -8,6 +8,7 @@
 
 pub mod audio;
 pub mod backlog;
+pub mod budget;
 mod conceal;
 pub mod ending;
 pub mod feed;

@@ -46,6 +46,18 @@ pub struct StreamSpec {
     pub sender: Private<String>,
     /// What both streams of a start share.
     pub options: Arc<StreamOptions>,
+    /// What this stream asks for beyond that.
+    pub wish: Wish,
+}
+
+/// Which service a stream shall go to, and with which of the service's own parameters. Whoever
+/// starts a call may wish, and so may what brings its media; where both do, the start goes first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// The service's name; `None` leaves it to the configuration.
+    pub service: Option<Arc<str>>,
+    /// The service's own parameters by name, each value as JSON text or a bare word.
+    pub parameters: Vec<(Arc<str>, Private<String>)>,
 }
 
 /// What a start asks of the recogniser.
@@ -180,6 +192,45 @@ impl Start {
     }
 }
 
+impl Wish {
+    /// No wish has more parameters.
+    pub const PARAMETERS_MAX: usize = 64;
+
+    /// No name of a service or of a parameter is longer, in bytes.
+    pub const NAME_BYTES_MAX: usize = 64;
+
+    /// No value of a parameter is longer, in bytes.
+    pub const VALUE_BYTES_MAX: usize = 8 * 1024;
+
+    /// Whether a service or a parameter can be called so. Such a name may stand in a log.
+    pub fn is_name(text: &str) -> bool {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+        (1..=Self::NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_plain)
+    }
+
+    /// This wish, and where it says nothing, `other`. Parameters are wished of a service: those for
+    /// another one are left out.
+    #[must_use]
+    pub fn over(&self, other: &Self) -> Self {
+        if self.service.is_some() && other.service.is_some() && self.service != other.service {
+            return self.clone();
+        }
+        let mut both = self.clone();
+        both.service = both.service.or_else(|| other.service.clone());
+        for (name, value) in &other.parameters {
+            if both.parameters.iter().all(|(known, _)| known != name) {
+                both.parameters.push((name.clone(), value.clone()));
+            }
+        }
+        both
+    }
+
+    /// Whether nothing is wished.
+    pub fn is_empty(&self) -> bool {
+        self.service.is_none() && self.parameters.is_empty()
+    }
+}
+
 impl Redaction {
     /// All of them, in alphabetical order.
     pub const ALL: [Self; 3] = [
@@ -236,6 +287,49 @@ impl Default for StreamOptions {
             audio_recording_allowed: false,
             redaction: Redaction::Redacted,
             vocabulary: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wish(service: Option<&str>, parameters: &[(&str, &str)]) -> Wish {
+        let pair =
+            |(name, value): &(&str, &str)| (Arc::from(*name), Private::new((*value).to_owned()));
+        Wish {
+            service: service.map(Arc::from),
+            parameters: parameters.iter().map(pair).collect(),
+        }
+    }
+
+    #[test]
+    fn a_wish_goes_before_another_where_it_says_something() {
+        let mine = wish(None, &[("a", "1")]);
+        let other = wish(Some("x"), &[("a", "2"), ("b", "3")]);
+        assert_eq!(
+            mine.over(&other),
+            wish(Some("x"), &[("a", "1"), ("b", "3")])
+        );
+        assert_eq!(Wish::default().over(&other), other);
+        assert_eq!(other.over(&Wish::default()), other);
+        let elsewhere = wish(Some("y"), &[("c", "4")]);
+        assert_eq!(
+            elsewhere.over(&other),
+            elsewhere,
+            "they are for another service"
+        );
+    }
+
+    #[test]
+    fn a_name_can_stand_in_a_log() {
+        for name in ["max_turn_silence", "a.b-C9", "x"] {
+            assert!(Wish::is_name(name), "{name}");
+        }
+        let long = "x".repeat(Wish::NAME_BYTES_MAX + 1);
+        for text in ["", "a b", "a\n", "é", "a=b", &long] {
+            assert!(!Wish::is_name(text), "{text}");
         }
     }
 }

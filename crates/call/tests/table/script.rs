@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use call::ending::{Ending, Fault};
 use call::name::{CallName, Guid, LegId, Namespace, Role, Side, StreamId, Ticket};
 use call::private::Private;
-use call::start::{Report, Start, Status, StreamOptions, StreamSpec, Summary};
+use call::start::{Report, Start, Status, StreamOptions, StreamSpec, Summary, Wish};
 use call::switchboard::{Input, NewLeg, Outcome, Output, Patience, Refusal, Switchboard, Then};
 
 /// A start waits 2 s for media and 5 s for its streams, a stop 5 s, a gate 1 s, a drain 10 s.
@@ -198,6 +198,7 @@ fn start(by: &str, guid: &str, is_ordered: bool) -> Input {
         role,
         sender: Private::new("someone".to_owned()),
         options: Arc::new(StreamOptions::default()),
+        wish: Wish::default(),
     };
     let start = Start {
         first: spec(1, Role::Customer),

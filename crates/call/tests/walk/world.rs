@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use call::ending::{Ending, Fault};
 use call::name::{CallName, Guid, LegId, Namespace, Role, Side, StreamId, Ticket};
 use call::private::Private;
-use call::start::{Report, Start, Status, StreamOptions, StreamSpec, Summary};
+use call::start::{Report, Start, Status, StreamOptions, StreamSpec, Summary, Wish};
 use call::switchboard::{
     Input, NewLeg, Outcome, Output, Patience, Refusal, StateName, Switchboard, Then,
 };
@@ -648,6 +648,7 @@ impl World {
             role,
             sender: Private::new("someone".to_owned()),
             options: Arc::clone(&options),
+            wish: Wish::default(),
         };
         let (first, second) = (spec(Role::Customer), spec(Role::Agent));
         let is_swapped = self.chance.percent(50);
