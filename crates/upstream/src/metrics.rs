@@ -1,16 +1,19 @@
-//! What the streams count. Labels come from closed sets only, one a metric.
-//! The only file that names prometheus.
+//! What the streams count. Labels come from closed sets only. Nothing but this file and those below
+//! it names prometheus.
 
+mod maker;
+mod service;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use call::backlog::GapReason;
-use prometheus::core::Collector;
-use prometheus::{
-    Counter, CounterVec, Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge,
-    Opts, Registry,
-};
+use prometheus::{Counter, Error, Histogram, IntCounter, IntGauge, Registry};
 
-use crate::service::Retry;
+use self::maker::Maker;
+use self::service::ServiceFamilies;
+pub use self::service::ServiceMetrics;
+use crate::service::{NAMES, Retry};
 
 /// From the arrival of a chunk's last sample to its write: half a millisecond to half a minute.
 const SOUND_BUCKETS: [f64; 14] = [
@@ -21,7 +24,7 @@ const ANSWER_BUCKETS: [f64; 12] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0,
 ];
 
-/// The crate's metrics. One for all streams.
+/// The crate's metrics. One for all streams; a field a fact.
 #[derive(Debug)]
 pub struct Metrics {
     byte_mismatches: IntCounter,
@@ -32,10 +35,14 @@ pub struct Metrics {
     prefetch_failures: IntCounter,
     retries: [IntCounter; Retry::LABELS.len()],
     sent_bytes: IntCounter,
+    services: [Arc<ServiceMetrics>; NAMES.len()],
     start_response_latency: Histogram,
+    streams_degraded: IntGauge,
     streams_ended: [IntCounter; Outcome::ALL.len()],
     streams_open: IntGauge,
     transcripts: IntCounter,
+    /// What no label of the closed set stands for; it is shown nowhere.
+    unlisted: Arc<ServiceMetrics>,
     unknown_messages: [IntCounter; Unknown::ALL.len()],
     url_lookups: [IntCounter; Lookup::ALL.len()],
     vocabulary_refusals: IntCounter,
@@ -76,6 +83,7 @@ impl Metrics {
     /// Makes them and registers them.
     pub fn register(registry: &Registry) -> Result<Self, Error> {
         let new = Maker(registry);
+        let families = ServiceFamilies::register(&new)?;
         Ok(Self {
             byte_mismatches: new.counter(
                 "antiphon_upstream_byte_mismatches_total",
@@ -106,17 +114,20 @@ impl Metrics {
                 "antiphon_upstream_sent_bytes_total",
                 "Bytes of sound written to services.",
             )?,
+            services: NAMES.map(|name| Arc::new(families.of(name))),
             start_response_latency: new.histogram(
                 "antiphon_upstream_start_response_latency_seconds",
                 "From the opening of a socket until the service accepts the stream.",
                 &ANSWER_BUCKETS,
             )?,
+            streams_degraded: new.streams_degraded()?,
             streams_ended: new.streams_ended()?,
             streams_open: new.streams_open()?,
             transcripts: new.counter(
                 "antiphon_upstream_transcripts_total",
                 "Transcripts heard from services.",
             )?,
+            unlisted: Arc::new(ServiceMetrics::unregistered()),
             unknown_messages: new.unknown_messages()?,
             url_lookups: new.url_lookups()?,
             vocabulary_refusals: new.counter(
@@ -126,13 +137,23 @@ impl Metrics {
         })
     }
 
+    /// What is counted of one service, by its name.
+    pub fn of(&self, service: &str) -> &Arc<ServiceMetrics> {
+        let mut known = NAMES.iter().zip(&self.services);
+        let found = known.find(|(name, _)| **name == service);
+        found.map_or(&self.unlisted, |(_, of_service)| of_service)
+    }
+
     pub(crate) fn byte_mismatch(&self) {
         self.byte_mismatches.inc();
     }
 
-    pub(crate) fn chunk_written(&self, bytes: u64, latency: Duration) {
-        self.sent_bytes.inc_by(bytes);
+    pub(crate) fn chunk_written(&self, latency: Duration) {
         self.chunk_latency.observe(latency.as_secs_f64());
+    }
+
+    pub(crate) fn sound_written(&self, bytes: u64) {
+        self.sent_bytes.inc_by(bytes);
     }
 
     pub(crate) fn final_heard(&self, latency: Duration) {
@@ -172,6 +193,15 @@ impl Metrics {
     pub(crate) fn stream_ended(&self, outcome: Outcome) {
         self.streams_open.dec();
         self.streams_ended[outcome as usize].inc();
+    }
+
+    /// A stream has begun, or ceased, to be without a service for longer than its backlog lasts.
+    pub(crate) fn degraded(&self, is_degraded: bool) {
+        if is_degraded {
+            self.streams_degraded.inc();
+        } else {
+            self.streams_degraded.dec();
+        }
     }
 
     pub(crate) fn transcript(&self) {
@@ -226,139 +256,5 @@ impl Lookup {
     }
 }
 
-/// Makes metrics and registers each.
-struct Maker<'a>(&'a Registry);
-
-impl Maker<'_> {
-    fn gap_seconds(&self) -> Result<[Counter; GapReason::ALL.len()], Error> {
-        let options = Opts::new(
-            "antiphon_upstream_gap_seconds_total",
-            "Sound that no service heard, in seconds of its length, by reason.",
-        );
-        let all = self.registered(CounterVec::new(options, &["reason"])?)?;
-        Ok(GapReason::ALL.map(|reason| all.with_label_values(&[reason.as_str()])))
-    }
-
-    fn retries(&self) -> Result<[IntCounter; Retry::LABELS.len()], Error> {
-        let options = Opts::new(
-            "antiphon_upstream_retries_total",
-            "Streams that lost their socket or got none and tried again, by class of failure.",
-        );
-        self.counters(options, "class", Retry::LABELS)
-    }
-
-    fn streams_ended(&self) -> Result<[IntCounter; Outcome::ALL.len()], Error> {
-        let options = Opts::new(
-            "antiphon_upstream_streams_ended_total",
-            "Streams that ended, by outcome.",
-        );
-        self.counters(options, "outcome", Outcome::ALL.map(Outcome::as_str))
-    }
-
-    fn streams_open(&self) -> Result<IntGauge, Error> {
-        self.registered(IntGauge::new(
-            "antiphon_upstream_streams_open",
-            "Streams that have not ended, whether they have a socket or not.",
-        )?)
-    }
-
-    fn unknown_messages(&self) -> Result<[IntCounter; Unknown::ALL.len()], Error> {
-        let options = Opts::new(
-            "antiphon_upstream_unknown_messages_total",
-            "Messages from services that were not understood, by what they were.",
-        );
-        self.counters(options, "kind", Unknown::ALL.map(Unknown::as_str))
-    }
-
-    fn url_lookups(&self) -> Result<[IntCounter; Lookup::ALL.len()], Error> {
-        let options = Opts::new(
-            "antiphon_upstream_url_lookups_total",
-            "Addresses needed for a stream, by whether one had been fetched ahead of time.",
-        );
-        self.counters(options, "outcome", Lookup::ALL.map(Lookup::as_str))
-    }
-
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, Error> {
-        self.registered(IntCounter::new(name, help)?)
-    }
-
-    fn counters<const N: usize>(
-        &self,
-        options: Opts,
-        label: &str,
-        values: [&str; N],
-    ) -> Result<[IntCounter; N], Error> {
-        let all = self.registered(IntCounterVec::new(options, &[label])?)?;
-        Ok(values.map(|value| all.with_label_values(&[value])))
-    }
-
-    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, Error> {
-        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-        self.registered(Histogram::with_opts(options)?)
-    }
-
-    fn registered<T: Collector + Clone + 'static>(&self, metric: T) -> Result<T, Error> {
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_metric_is_registered_once_and_every_label_has_its_series() {
-        let registry = Registry::new();
-        let metrics = Metrics::register(&registry).unwrap();
-        assert!(Metrics::register(&registry).is_err());
-        let families = registry.gather();
-        let series = |name: &str| {
-            let family = families
-                .iter()
-                .find(|family| family.name() == name)
-                .unwrap();
-            family.get_metric().len()
-        };
-        assert_eq!(families.len(), 15);
-        assert_eq!(
-            series("antiphon_upstream_retries_total"),
-            Retry::LABELS.len()
-        );
-        assert_eq!(
-            series("antiphon_upstream_gap_seconds_total"),
-            GapReason::ALL.len()
-        );
-        metrics.gap(GapReason::Outage, Duration::from_millis(1500));
-        metrics.retried(Retry::After(Duration::ZERO));
-        let text = prometheus::TextEncoder::new()
-            .encode_to_string(&registry.gather())
-            .unwrap();
-        assert!(text.contains("antiphon_upstream_gap_seconds_total{reason=\"outage\"} 1.5"));
-        assert!(text.contains("antiphon_upstream_retries_total{class=\"after\"} 1"));
-    }
-
-    #[test]
-    fn no_class_label_begins_another() {
-        for one in Retry::LABELS {
-            let begun = Retry::LABELS
-                .iter()
-                .filter(|other| other.starts_with(one))
-                .count();
-            assert_eq!(begun, 1, "{one}");
-        }
-    }
-
-    #[test]
-    fn outcomes_are_indexed_in_their_order() {
-        for (index, outcome) in Outcome::ALL.into_iter().enumerate() {
-            assert_eq!(outcome as usize, index);
-        }
-        for (index, unknown) in Unknown::ALL.into_iter().enumerate() {
-            assert_eq!(unknown as usize, index);
-        }
-        for (index, lookup) in Lookup::ALL.into_iter().enumerate() {
-            assert_eq!(lookup as usize, index);
-        }
-    }
-}
+mod tests;

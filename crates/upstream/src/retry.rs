@@ -1,7 +1,7 @@
 //! What follows a loss: again, when, or not at all.
 //!
-//! This is the simple form: one stream looks after itself. Breaker, retry budget and open-rate
-//! limit, which look at all streams of a credential, will be asked in `Retries::lost`.
+//! Here one stream looks after itself. What all streams of a service have in common is looked after
+//! by its guard.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -13,9 +13,10 @@ use crate::service::Retry;
 /// How patient a stream is with its service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryConfig {
-    /// After so many losses in a row the stream is given up.
+    /// After so many losses in a row a stream that no service has ever accepted is given up, and
+    /// any other tried again but slowly.
     pub retries_max: u32,
-    /// After so long without an accepted socket the stream is given up.
+    /// The same after so long without an accepted socket.
     pub outage_max: Duration,
     /// A socket that lived so long makes earlier losses forgotten.
     pub healthy_after: Duration,
@@ -54,8 +55,12 @@ pub(crate) enum Verdict {
     Again(Duration),
     /// Try again when there is sound.
     AgainWithSound,
-    /// No more.
-    GiveUp,
+    /// The credential is refused: nothing but another service, or time, will help.
+    Credential,
+    /// It was tried often enough, or long enough. The service asks for this pause at least.
+    Exhausted(Duration),
+    /// This service will never accept this stream.
+    Never,
 }
 
 impl Default for RetryConfig {
@@ -67,6 +72,17 @@ impl Default for RetryConfig {
             backoff_base: Duration::from_millis(250),
             backoff_max: Duration::from_secs(10),
             backoff_min: Duration::from_millis(100),
+        }
+    }
+}
+
+impl Loss {
+    /// What it means for all streams of the service: an address that is refused although it was
+    /// asked for just then is the credential's doing.
+    pub(crate) fn blame(self) -> Retry {
+        match self.retry {
+            Retry::Token if self.fresh => Retry::Credential,
+            retry => retry,
         }
     }
 }
@@ -98,23 +114,29 @@ impl Retries {
         self.in_a_row
     }
 
+    /// A socket did its duty to the end: what was before it is forgotten.
+    pub(crate) fn lived_well(&mut self) {
+        (self.in_a_row, self.few, self.relocated) = (0, 0, false);
+    }
+
     /// A loss. `chance` is random, from 0 to 1.
     pub(crate) fn lost(&mut self, now: Instant, loss: Loss, chance: f64) -> Verdict {
         if loss
             .lived
             .is_some_and(|lived| lived >= self.config.healthy_after)
         {
-            (self.in_a_row, self.few, self.relocated) = (0, 0, false);
+            self.lived_well();
         }
-        self.in_a_row += 1;
+        self.in_a_row = self.in_a_row.saturating_add(1);
         let out_since = *self.out_since.get_or_insert(now);
-        let Some(pause) = self.pause(loss, chance) else {
-            return Verdict::GiveUp;
+        let pause = match self.pause(loss, chance) {
+            Ok(pause) => pause,
+            Err(verdict) => return verdict,
         };
         if self.in_a_row > self.config.retries_max
             || now + pause > out_since + self.config.outage_max
         {
-            return Verdict::GiveUp;
+            return Verdict::Exhausted(pause);
         }
         match loss.retry {
             Retry::Sound => {
@@ -126,25 +148,43 @@ impl Retries {
         }
     }
 
-    /// How long to wait; `None` if there is nothing to wait for.
-    fn pause(&mut self, loss: Loss, chance: f64) -> Option<Duration> {
-        match loss.retry {
-            Retry::Credential | Retry::Session => None,
-            Retry::Token if loss.fresh || self.relocated => None,
+    /// No service gave leave to open a socket before `after`. That is no loss, but the outage goes
+    /// on.
+    pub(crate) fn blocked(&mut self, now: Instant, after: Duration, chance: f64) -> Verdict {
+        let out_since = *self.out_since.get_or_insert(now);
+        // Not all streams that were told the same come back together.
+        let pause = after
+            + self
+                .config
+                .backoff_base
+                .mul_f64(chance)
+                .max(self.config.backoff_min);
+        if now + pause > out_since + self.config.outage_max {
+            return Verdict::Exhausted(pause);
+        }
+        Verdict::Again(pause)
+    }
+
+    /// How long to wait, or what there is to wait for instead.
+    fn pause(&mut self, loss: Loss, chance: f64) -> Result<Duration, Verdict> {
+        Ok(match loss.retry {
+            Retry::Credential => return Err(Verdict::Credential),
+            Retry::Session => return Err(Verdict::Never),
+            Retry::Token if loss.fresh || self.relocated => return Err(Verdict::Credential),
             Retry::Token => {
                 self.relocated = true;
-                Some(Duration::ZERO)
+                Duration::ZERO
             }
-            Retry::Few(times) if self.few >= times => None,
+            Retry::Few(times) if self.few >= times => return Err(Verdict::Never),
             Retry::Few(_) => {
                 self.few += 1;
-                Some(self.backoff(loss.lived, chance))
+                self.backoff(loss.lived, chance)
             }
-            Retry::After(least) => Some(least.max(self.backoff(loss.lived, chance))),
-            Retry::Backoff | Retry::Unknown => Some(self.backoff(loss.lived, chance)),
-            Retry::Now => Some(Self::SPREAD.mul_f64(chance)),
-            Retry::Rollover | Retry::Sound => Some(Duration::ZERO),
-        }
+            Retry::After(least) => least.max(self.backoff(loss.lived, chance)),
+            Retry::Backoff | Retry::Unknown => self.backoff(loss.lived, chance),
+            Retry::Now => Self::SPREAD.mul_f64(chance),
+            Retry::Rollover | Retry::Sound => Duration::ZERO,
+        })
     }
 
     /// Full jitter: anything up to a bound that doubles, but never nothing.
@@ -207,7 +247,7 @@ mod tests {
         assert_eq!(bounds, [250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
         assert_eq!(
             retries.lost(now, loss(Retry::Backoff), 1.0),
-            Verdict::GiveUp
+            Verdict::Exhausted(Duration::from_secs(10))
         );
     }
 
@@ -239,7 +279,7 @@ mod tests {
                 ..loss(Retry::Backoff)
             };
             assert_eq!(millis(retries.lost(now, well, 1.0)), 250);
-            retries.in_a_row = 0;
+            retries.lived_well();
         }
     }
 
@@ -251,12 +291,12 @@ mod tests {
             retries.lost(now, loss(Retry::Now), 0.5)
         };
         let verdicts: Vec<_> = (0..9).map(|_| accepted(&mut retries)).collect();
-        assert_eq!(verdicts[8], Verdict::GiveUp);
+        assert_eq!(verdicts[8], Verdict::Exhausted(Duration::from_millis(500)));
         assert_eq!(millis(verdicts[7]), 500);
     }
 
     #[test]
-    fn an_outage_ends_in_giving_up_however_few_the_losses() {
+    fn an_outage_exhausts_patience_however_few_the_losses() {
         let (mut retries, now) = retries();
         assert!(matches!(
             retries.lost(now, loss(Retry::Backoff), 1.0),
@@ -265,8 +305,19 @@ mod tests {
         let late = now + Duration::from_secs(60);
         assert_eq!(
             retries.lost(late, loss(Retry::Backoff), 1.0),
-            Verdict::GiveUp
+            Verdict::Exhausted(Duration::from_millis(500))
         );
+    }
+
+    #[test]
+    fn to_be_given_no_leave_is_no_loss_but_part_of_the_outage() {
+        let (mut retries, now) = retries();
+        let second = Duration::from_secs(1);
+        let verdict = retries.blocked(now, 30 * second, 0.0);
+        assert_eq!(millis(verdict), 30_100);
+        assert_eq!(retries.in_a_row(), 0);
+        let verdict = retries.blocked(now + 30 * second, 30 * second, 1.0);
+        assert_eq!(verdict, Verdict::Exhausted(Duration::from_millis(30_250)));
     }
 
     #[test]
@@ -288,15 +339,18 @@ mod tests {
         let now = Instant::now();
         let mut retries = Retries::new(now, RetryConfig::default());
         let late = now + Duration::from_secs(60);
-        assert_eq!(retries.lost(late, loss(Retry::Now), 0.5), Verdict::GiveUp);
+        assert_eq!(
+            retries.lost(late, loss(Retry::Now), 0.5),
+            Verdict::Exhausted(Duration::from_millis(500))
+        );
     }
 
     #[test]
     fn each_class_is_kept() {
         let cases = [
-            (Retry::Credential, vec![Verdict::GiveUp]),
-            (Retry::Session, vec![Verdict::GiveUp]),
-            (Retry::Token, vec![Verdict::GiveUp]),
+            (Retry::Credential, vec![Verdict::Credential]),
+            (Retry::Session, vec![Verdict::Never]),
+            (Retry::Token, vec![Verdict::Credential]),
             (
                 Retry::Sound,
                 vec![Verdict::AgainWithSound, Verdict::AgainWithSound],
@@ -307,10 +361,13 @@ mod tests {
                 Retry::After(Duration::from_secs(7)),
                 vec![Verdict::Again(Duration::from_secs(7))],
             ),
-            (Retry::After(Duration::from_secs(61)), vec![Verdict::GiveUp]),
+            (
+                Retry::After(Duration::from_secs(61)),
+                vec![Verdict::Exhausted(Duration::from_secs(61))],
+            ),
             (
                 Retry::Few(1),
-                vec![Verdict::Again(Duration::from_millis(125)), Verdict::GiveUp],
+                vec![Verdict::Again(Duration::from_millis(125)), Verdict::Never],
             ),
             (
                 Retry::Unknown,
@@ -336,7 +393,7 @@ mod tests {
             retries.lost(now, stored, 0.5),
             Verdict::Again(Duration::ZERO)
         );
-        assert_eq!(retries.lost(now, stored, 0.5), Verdict::GiveUp);
+        assert_eq!(retries.lost(now, stored, 0.5), Verdict::Credential);
     }
 
     #[test]
