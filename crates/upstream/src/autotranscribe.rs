@@ -6,7 +6,6 @@ mod message;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use url::Url;
 
@@ -17,7 +16,10 @@ use call::start::StreamSpec;
 
 use self::locate::Locator;
 use crate::metrics::Metrics;
-use crate::service::{Dialect, Gibberish, Heard, Limits, LocateError, Located, Message, Service};
+use crate::service::{
+    Dialect, Gibberish, Heard, Limits, LocateError, Located, Message, Retry, Service,
+};
+use crate::sound;
 use crate::trust::Trust;
 
 /// Where the service is, who we are to it, and our limits towards it.
@@ -45,6 +47,10 @@ pub struct AutoTranscribeConfig {
     pub url_calls_max: usize,
     /// An older address is not used; the service lets them live for 5 minutes.
     pub url_age_max: Duration,
+    /// After so long without sound it is sent silence; the service allows 60 s.
+    pub idle: Duration,
+    /// How long it lets a socket live: 3 h.
+    pub session_max: Duration,
     /// Whether `http://` may lead to another machine. To this one it always may.
     pub allow_plain: bool,
 }
@@ -92,6 +98,8 @@ impl AutoTranscribeConfig {
             urls_per_call: 2,
             url_calls_max: 4096,
             url_age_max: Duration::from_secs(240),
+            idle: Duration::from_secs(20),
+            session_max: Duration::from_secs(3 * 60 * 60),
             allow_plain: false,
         }
     }
@@ -112,8 +120,14 @@ impl AutoTranscribe {
         }
         let limits = Limits {
             chunk: config.chunk,
+            chunk_min: Duration::ZERO,
+            chunk_max: Self::CHUNK_MAX,
             pace_percent: config.pace_percent,
             burst: config.burst,
+            idle: config.idle,
+            session_max: config.session_max,
+            accepts_at_open: false,
+            counts_bytes: true,
         };
         Ok(Self {
             locator: Locator::new(config, trust, metrics)?,
@@ -146,6 +160,11 @@ impl Service for AutoTranscribe {
     fn dialect(&self, spec: &StreamSpec) -> Box<dyn Dialect> {
         Box::new(AutoTranscribeDialect { spec: spec.clone() })
     }
+
+    /// The address holds the token, so that a refusal means the address.
+    fn refused(&self, _status: u16) -> Retry {
+        Retry::Token
+    }
 }
 
 impl Dialect for AutoTranscribeDialect {
@@ -157,15 +176,11 @@ impl Dialect for AutoTranscribeDialect {
     }
 
     fn say(&mut self, chunk: &Chunk) -> Message {
-        let mut bytes = vec![0; chunk.samples.len() * 2];
-        for (pair, sample) in bytes.chunks_exact_mut(2).zip(&chunk.samples) {
-            pair.copy_from_slice(&sample.to_le_bytes());
-        }
-        Message::Binary(Bytes::from(bytes))
+        Message::Binary(sound::l16(chunk))
     }
 
-    fn finish(&mut self) -> Message {
-        Message::Text(message::FINISH_STREAM.to_owned())
+    fn finish(&mut self) -> Vec<Message> {
+        vec![Message::Text(message::FINISH_STREAM.to_owned())]
     }
 
     fn hear(&mut self, text: &str) -> Result<Heard, Gibberish> {
@@ -176,6 +191,7 @@ impl Dialect for AutoTranscribeDialect {
 /// The body of the fuzz target: whatever a service sends, it is understood or refused.
 pub fn fuzz(data: &[u8]) {
     use call::name::{Guid, Namespace, Role, StreamId};
+    use call::start::Wish;
     let (Ok(text), Ok(guid)) = (std::str::from_utf8(data), Guid::parse("fuzz")) else {
         return;
     };
@@ -189,6 +205,7 @@ pub fn fuzz(data: &[u8]) {
         role: Role::Customer,
         sender: Private::default(),
         options: Arc::default(),
+        wish: Wish::default(),
     };
     let heard = message::hear(text, &spec);
     if let Ok(Heard::Transcript(mut utterance)) = heard {

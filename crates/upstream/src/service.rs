@@ -3,19 +3,22 @@
 //! Reaching a service may need a request of its own, which waits; that is [`Service`]. What is then
 //! said does not wait; that is [`Dialect`], a pure machine that literal messages can test.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::future::{self, BoxFuture};
 
 use call::audio::Chunk;
 use call::name::CallName;
-use call::start::{Status, StreamSpec, Summary};
+use call::start::{Status, StreamSpec, Summary, Wish};
 use call::transcript::Utterance;
+
+/// The names of all services there are, in alphabetical order; none begins another.
+pub const NAMES: [&str; 4] = ["assemblyai", "autotranscribe", "deepgram", "vosk"];
 
 /// A speech service.
 pub trait Service: Send + Sync {
-    /// For logs: `autotranscribe`.
+    /// For plans, labels and logs: one of [`NAMES`].
     fn name(&self) -> &'static str;
 
     /// How its sound is cut and how fast it may come.
@@ -35,6 +38,35 @@ pub trait Service: Send + Sync {
 
     /// What is said over one socket of a stream.
     fn dialect(&self, spec: &StreamSpec) -> Box<dyn Dialect>;
+
+    /// The class of an HTTP status with which the service refuses to open a socket. 429 and 5xx are
+    /// not asked for.
+    fn refused(&self, status: u16) -> Retry {
+        match status {
+            401..=403 => Retry::Credential,
+            _ => Retry::Session,
+        }
+    }
+
+    /// Whether a stream may wish for these parameters.
+    fn check(&self, wish: &Wish) -> Result<(), BadParameter> {
+        wish.parameters.first().map_or(Ok(()), |(name, _)| {
+            Err(BadParameter {
+                name: name.to_string(),
+                what: format!("is no parameter of {}", self.name()),
+            })
+        })
+    }
+}
+
+/// A parameter that a service does not have, or not so. Says which, never its value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name} {what}")]
+pub struct BadParameter {
+    /// Its name.
+    pub name: String,
+    /// What is wrong with it.
+    pub what: String,
 }
 
 /// What is said over one socket. Pure: no socket, no clock, no waiting.
@@ -42,15 +74,38 @@ pub trait Dialect: Send {
     /// What is said first, in this order; sound may follow at once.
     fn greet(&mut self) -> Vec<Message>;
 
-    /// One chunk of sound.
+    /// One message of sound, as long as [`Limits`] allow.
     fn say(&mut self, chunk: &Chunk) -> Message;
 
+    /// A pause begins: what was said is to be transcribed now. `None` if the service has no such
+    /// message.
+    fn endpoint(&mut self) -> Option<Message> {
+        None
+    }
+
+    /// What keeps a socket open that has had no sound for [`Limits::idle`]. `None`: silence does.
+    fn keep_alive(&mut self) -> Option<Message> {
+        None
+    }
+
     /// Nothing more will be said.
-    fn finish(&mut self) -> Message;
+    fn finish(&mut self) -> Vec<Message>;
 
     /// What the service means by a text message. Times are on the socket's clock, which is 0 at
     /// the first sample sent over it.
     fn hear(&mut self, text: &str) -> Result<Heard, Gibberish>;
+
+    /// What the service means by closing the socket, with its close code and reason. `None` if that
+    /// says nothing; after [`Dialect::finish`] it may be the service's way to say that all is well.
+    fn closed(&mut self, _code: Option<u16>, _reason: &str) -> Option<Final> {
+        None
+    }
+
+    /// The socket is gone: an utterance whose words were final and of which the service meant to
+    /// send a better copy that will not come any more.
+    fn leftover(&mut self) -> Option<Utterance> {
+        None
+    }
 }
 
 /// A WebSocket message to be sent.
@@ -65,25 +120,36 @@ pub enum Message {
 /// What a service's message means.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Heard {
-    /// The last message on this socket. `retry` says what to do if nobody had asked for the end.
-    Final {
-        /// The service's own status.
-        status: Status,
-        /// The class of that status.
-        retry: Retry,
-        /// What the service counted on this socket.
-        summary: Option<Summary>,
-    },
+    /// The last message on this socket.
+    Final(Final),
     /// Nothing that changes anything.
     Nothing,
-    /// The stream is accepted.
-    Ready,
-    /// Somebody said something.
+    /// The stream is accepted. The service ends the socket at `expires`, if it says so.
+    Ready {
+        /// By the service's own clock.
+        expires: Option<SystemTime>,
+    },
+    /// So much sound has arrived on this socket.
+    Received(Duration),
+    /// Somebody said something; what is not final yet replaces what was not final before.
     Transcript(Utterance),
     /// A message of a kind that nobody told us of.
     Unknown,
     /// The vocabulary was not taken; the stream goes on without.
     VocabularyRefused(Status),
+    /// Something is not as it should be; the stream goes on.
+    Warning(Status),
+}
+
+/// How a service ends a socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Final {
+    /// The service's own status, put into the control API's words.
+    pub status: Status,
+    /// What it allows if nobody had asked for the end.
+    pub retry: Retry,
+    /// What the service counted on this socket.
+    pub summary: Option<Summary>,
 }
 
 /// A message that cannot be read. Says where, never what: it may hold what a caller said.
@@ -123,15 +189,28 @@ pub enum Retry {
     Unknown,
 }
 
-/// How a service takes its sound.
+/// How a service takes its sound, and what else is particular to it: a table, no code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How much sound goes into one message.
     pub chunk: Duration,
+    /// A shorter message is padded with silence; zero: none is too short.
+    pub chunk_min: Duration,
+    /// A longer message is cut.
+    pub chunk_max: Duration,
     /// How fast a backlog may be sent, in percent of real time; at least 100.
     pub pace_percent: u32,
     /// How much sound may be sent at once before the pace counts.
     pub burst: Duration,
+    /// After so long without sound the socket is kept alive.
+    pub idle: Duration,
+    /// How long a socket may live, if the service does not say so itself; it is rolled over before.
+    /// Zero: for ever.
+    pub session_max: Duration,
+    /// Whether a stream is accepted as soon as its socket is open, without a word.
+    pub accepts_at_open: bool,
+    /// Whether bytes of sound that the service counts can be compared with those sent.
+    pub counts_bytes: bool,
 }
 
 /// Where a socket is to be opened. Not `Debug`: the address may hold a token.

@@ -1,13 +1,13 @@
 //! Asks for the address of a WebSocket, and keeps a few fetched ahead of time.
 //!
-//! An address holds a token: it is used once, and never logged. The only file that names reqwest.
+//! An address holds a token: it is used once, and never logged.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tracing::debug;
@@ -16,16 +16,17 @@ use url::Url;
 use call::name::CallName;
 
 use super::{AutoTranscribeConfig, AutoTranscribeError};
+use crate::ask::{Answer as Answered, AskLimits, Asker};
+use crate::json;
 use crate::metrics::{Lookup, Metrics};
 use crate::service::{LocateError, Located, Retry};
 use crate::trust::Trust;
-use crate::wire::{is_this_machine, retry_after};
+use crate::wire::is_this_machine;
 
 /// Finds addresses.
 pub(super) struct Locator {
-    client: reqwest::Client,
+    asker: Asker,
     url: Url,
-    answer_bytes_max: usize,
     shelf: Shelf,
     metrics: Arc<Metrics>,
 }
@@ -75,8 +76,6 @@ struct RefusalError {
 
 impl Locator {
     const PATH: &'static str = "/autotranscribe/v1/streaming-url";
-    /// More of a refusal's own words is not passed on.
-    const REASON_CHARS_MAX: usize = 256;
 
     pub(super) fn new(
         config: &AutoTranscribeConfig,
@@ -104,11 +103,15 @@ impl Locator {
             calls_max: config.url_calls_max,
             age_max: config.url_age_max,
         };
-        let client = client(config, trust)?;
-        Ok(Self {
-            client,
-            url,
+        let limits = AskLimits {
+            what: "an address",
+            timeout: config.locate_timeout,
             answer_bytes_max: config.answer_bytes_max,
+        };
+        let asker = Asker::new(limits, credentials(config)?, trust);
+        Ok(Self {
+            asker: asker.map_err(AutoTranscribeError::Client)?,
+            url,
             shelf,
             metrics,
         })
@@ -167,25 +170,13 @@ impl Locator {
 
     async fn ask(&self, external_id: &str) -> Result<http::Uri, LocateError> {
         let question = Question { external_id };
-        let sending = self.client.post(self.url.clone()).json(&question).send();
-        let mut response = sending.await.map_err(|error| unreachable(&error))?;
-        let (status, after) = (response.status(), retry_after(response.headers()));
-        let mut body = Vec::new();
-        while let Some(piece) = response
-            .chunk()
-            .await
-            .map_err(|error| unreachable(&error))?
-        {
-            if body.len() + piece.len() > self.answer_bytes_max {
-                return Err(nonsense("is too long"));
-            }
-            body.extend_from_slice(&piece);
+        let answer = self.asker.post(self.url.clone(), &question).await?;
+        if answer.status != 200 {
+            return Err(refused(&answer));
         }
-        if status != http::StatusCode::OK {
-            return Err(refused(status.as_u16(), after, &body));
-        }
+        let nonsense = |what| self.asker.nonsense(what);
         let answer: Answer =
-            serde_json::from_slice(&body).map_err(|_| nonsense("has no streamingUrl"))?;
+            serde_json::from_slice(&answer.body).map_err(|_| nonsense("has no streamingUrl"))?;
         address(&answer.streaming_url).ok_or_else(|| nonsense("has an unusable streamingUrl"))
     }
 }
@@ -240,10 +231,7 @@ impl Entry {
     }
 }
 
-fn client(
-    config: &AutoTranscribeConfig,
-    trust: &Trust,
-) -> Result<reqwest::Client, AutoTranscribeError> {
+fn credentials(config: &AutoTranscribeConfig) -> Result<HeaderMap, AutoTranscribeError> {
     let header = |text: &str| {
         let value = HeaderValue::from_str(text).map_err(|_| AutoTranscribeError::Credential);
         value.map(|mut value| {
@@ -251,18 +239,10 @@ fn client(
             value
         })
     };
-    let mut headers = http::HeaderMap::new();
+    let mut headers = HeaderMap::new();
     headers.insert("asapp-api-id", header(&config.api_id)?);
     headers.insert("asapp-api-secret", header(config.api_secret.reveal())?);
-    reqwest::Client::builder()
-        .tls_backend_preconfigured((*trust.config()).clone())
-        .default_headers(headers)
-        .timeout(config.locate_timeout)
-        // A redirect would carry the secret to wherever it points.
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .build()
-        .map_err(|error| AutoTranscribeError::Client(error.to_string()))
+    Ok(headers)
 }
 
 /// `wss://host?token=…` has no path; a request needs one, and the URL parser adds it.
@@ -273,45 +253,20 @@ fn address(text: &str) -> Option<http::Uri> {
         .flatten()
 }
 
-fn refused(status: u16, after: Option<Duration>, body: &[u8]) -> LocateError {
-    let said = serde_json::from_slice(body)
-        .ok()
-        .map(|refusal: Refusal| refusal.error.message);
-    let said: String = said
-        .unwrap_or_default()
-        .chars()
-        .take(Locator::REASON_CHARS_MAX)
-        .collect();
+fn refused(answer: &Answered) -> LocateError {
+    let said: Option<Refusal> = serde_json::from_slice(&answer.body).ok();
+    let said = said.map(|refusal| json::description(&refusal.error.message));
+    let said = said.unwrap_or_default();
     let colon = if said.is_empty() { "" } else { ": " };
+    let status = answer.status;
     let retry = match status {
         401 | 403 => Retry::Credential,
-        429 => after.map_or(Retry::Backoff, Retry::After),
+        429 => answer.after.map_or(Retry::Backoff, Retry::After),
         300..=499 => Retry::Session,
         _ => Retry::Backoff,
     };
     let reason = format!("the service gave no address, HTTP status {status}{colon}{said}");
     LocateError { reason, retry }
-}
-
-/// The error's own text would name the address.
-fn unreachable(error: &reqwest::Error) -> LocateError {
-    let reason = match error {
-        error if error.is_timeout() => "the service did not answer in time",
-        error if error.is_connect() => "the service cannot be reached",
-        _ => "the request for an address failed",
-    };
-    LocateError {
-        reason: reason.to_owned(),
-        retry: Retry::Backoff,
-    }
-}
-
-fn nonsense(what: &str) -> LocateError {
-    let reason = format!("the service's answer to the request for an address {what}");
-    LocateError {
-        reason,
-        retry: Retry::Backoff,
-    }
 }
 
 #[cfg(test)]

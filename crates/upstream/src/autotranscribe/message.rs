@@ -2,23 +2,19 @@
 //! fields and codes are no reason to lose a transcript.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::time::Duration;
 
-use serde::de::{DeserializeOwned, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use call::audio::SAMPLE_RATE;
 use call::start::{Phrase, Status, StreamSpec, Summary};
 use call::transcript::{Alternative, Token, Utterance};
 
-use crate::service::{Gibberish, Heard, Retry};
+use crate::json::{self, Number, OneOrMany, if_readable, read};
+use crate::service::{Final, Gibberish, Heard, Retry};
 
 /// Says that no more sound will come. Anything but the final message after it is an error.
 pub(super) const FINISH_STREAM: &str = r#"{"message":"finishStream"}"#;
-
-/// Longer descriptions are cut: they end up in answers, events and logs.
-const DESCRIPTION_CHARS_MAX: usize = 256;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -126,21 +122,10 @@ struct GivenToken {
     punctuation_before: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMany<T> {
-    Many(Vec<T>),
-    One(T),
-}
-
-/// A count that is not negative, written as a number or as a string.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Number(u64);
-
 /// The first message on a socket.
 pub(super) fn start_stream(spec: &StreamSpec) -> String {
     let options = &spec.options;
-    json(&StartStream {
+    json::write(&StartStream {
         message: "startStream",
         sender: Sender {
             // The contract knows the two parties only.
@@ -161,7 +146,7 @@ pub(super) fn start_stream(spec: &StreamSpec) -> String {
 pub(super) fn update_vocabulary(phrases: &[Phrase]) -> Option<String> {
     (!phrases.is_empty()).then(|| {
         let phrases = phrases.iter().map(Boosted::from).collect();
-        json(&UpdateVocabulary {
+        json::write(&UpdateVocabulary {
             message: "updateVocabulary",
             phrases,
         })
@@ -174,21 +159,21 @@ pub(super) fn hear(text: &str, spec: &StreamSpec) -> Result<Heard, Gibberish> {
     Ok(match &*kind.message {
         "transcript" => Heard::Transcript(utterance(read(text)?, spec)),
         "startResponse" => match status(read::<Answer>(text)?.status) {
-            (status, _) if status.is_ok() => Heard::Ready,
-            (status, retry) => Heard::Final {
+            (status, _) if status.is_ok() => Heard::Ready { expires: None },
+            (status, retry) => Heard::Final(Final {
                 status,
                 retry,
                 summary: None,
-            },
+            }),
         },
         "finalResponse" => {
             let answer: Answer = read(text)?;
             let (status, retry) = status(answer.status);
-            Heard::Final {
+            Heard::Final(Final {
                 status,
                 retry,
                 summary: answer.summary.map(Summary::from),
-            }
+            })
         }
         "vocabularyResponse" => match status(read::<Answer>(text)?.status) {
             (status, _) if status.is_ok() => Heard::Nothing,
@@ -220,54 +205,30 @@ fn status(given: Option<GivenStatus>) -> (Status, Retry) {
             Retry::Unknown,
         );
     };
-    let Some(code) = code.and_then(|code| u16::try_from(code.0).ok()) else {
+    let Some(code) = code.and_then(|code| u16::try_from(code.count()).ok()) else {
         return (
             Status::internal("the service gave no readable status code"),
             Retry::Unknown,
         );
     };
-    let description = description.unwrap_or_default();
-    let description = description.chars().take(DESCRIPTION_CHARS_MAX).collect();
+    let description = json::description(&description.unwrap_or_default());
     (Status { code, description }, classify(code))
 }
 
 fn utterance(given: Transcript, spec: &StreamSpec) -> Utterance {
     let spoken = Vec::from(given.utterance);
+    let start = given.start.unwrap_or_default().millis();
+    let end = given.end.unwrap_or_default().millis();
     Utterance {
         call: spec.call.clone(),
         stream: spec.id.clone(),
         role: spec.role,
         sender: spec.sender.clone(),
         alternatives: spoken.into_iter().map(Alternative::from).collect(),
-        start: given.start.unwrap_or_default().millis(),
-        end: given.end.max(given.start).unwrap_or_default().millis(),
+        start,
+        end: end.max(start),
         is_final: true,
     }
-}
-
-/// A part that cannot be read is no reason to lose the message around it.
-fn if_readable<'de, D: Deserializer<'de>, T: DeserializeOwned>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    let value = serde_json::Value::deserialize(deserializer)?;
-    Ok(T::deserialize(value).ok())
-}
-
-fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Gibberish> {
-    serde_json::from_str(text).map_err(|error| Gibberish {
-        // The error's own text may quote the message.
-        reason: match error.classify() {
-            serde_json::error::Category::Data => "not as expected",
-            serde_json::error::Category::Eof => "incomplete",
-            serde_json::error::Category::Io | serde_json::error::Category::Syntax => "not JSON",
-        },
-        line: error.line(),
-        column: error.column(),
-    })
-}
-
-fn json(message: &impl Serialize) -> String {
-    serde_json::to_string(message).expect("strings, numbers and lists can always be written")
 }
 
 impl<'a> From<&'a Phrase> for Boosted<'a> {
@@ -287,10 +248,10 @@ impl<'a> From<&'a Phrase> for Boosted<'a> {
 impl From<GivenSummary> for Summary {
     fn from(given: GivenSummary) -> Self {
         Self {
-            audio_bytes: given.total_audio_bytes.0,
+            audio_bytes: given.total_audio_bytes.count(),
             audio: given.audio_duration_ms.millis(),
-            streaming: Duration::from_secs(given.streaming_seconds.0),
-            transcripts: u32::try_from(given.transcripts.0).unwrap_or(u32::MAX),
+            streaming: Duration::from_secs(given.streaming_seconds.count()),
+            transcripts: u32::try_from(given.transcripts.count()).unwrap_or(u32::MAX),
         }
     }
 }
@@ -314,60 +275,9 @@ impl From<GivenToken> for Token {
         Self {
             content: given.content.into(),
             start: given.start.millis(),
-            end: given.end.max(given.start).millis(),
+            end: given.end.millis().max(given.start.millis()),
             punctuation_after: given.punctuation_after,
             punctuation_before: given.punctuation_before,
         }
-    }
-}
-
-impl<T> From<OneOrMany<T>> for Vec<T> {
-    fn from(given: OneOrMany<T>) -> Self {
-        match given {
-            OneOrMany::Many(many) => many,
-            OneOrMany::One(one) => vec![one],
-        }
-    }
-}
-
-impl Number {
-    fn millis(self) -> Duration {
-        Duration::from_millis(self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Number {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnyNumber;
-
-        impl Visitor<'_> for AnyNumber {
-            type Value = Number;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number, or a string with one")
-            }
-
-            fn visit_u64<E>(self, value: u64) -> Result<Number, E> {
-                Ok(Number(value))
-            }
-
-            fn visit_i64<E>(self, value: i64) -> Result<Number, E> {
-                Ok(Number(u64::try_from(value).unwrap_or(0)))
-            }
-
-            fn visit_f64<E>(self, value: f64) -> Result<Number, E> {
-                Ok(Number(value.round() as u64))
-            }
-
-            fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Number, E> {
-                let value = value.trim();
-                let whole = value.parse().map(Number);
-                let number =
-                    whole.or_else(|_| value.parse().map(|f: f64| Number(f.round() as u64)));
-                number.map_err(|_| E::custom("not a number"))
-            }
-        }
-
-        deserializer.deserialize_any(AnyNumber)
     }
 }

@@ -1,12 +1,13 @@
 use std::time::Instant;
 
+use bytes::Bytes;
 use call::name::{Guid, Namespace, Role, StreamId};
-use call::start::{Phrase, Redaction, Status, StreamOptions, Summary};
+use call::start::{Phrase, Redaction, Status, StreamOptions, Summary, Wish};
 use call::transcript::{Alternative, Token, Utterance};
 use proptest::prelude::*;
 
 use super::*;
-use crate::service::Retry;
+use crate::service::{Final, Retry};
 
 fn spec(options: StreamOptions) -> StreamSpec {
     StreamSpec {
@@ -19,6 +20,7 @@ fn spec(options: StreamOptions) -> StreamSpec {
         role: Role::Customer,
         sender: "JD232442".to_owned().into(),
         options: Arc::new(options),
+        wish: Wish::default(),
     }
 }
 
@@ -137,7 +139,7 @@ fn it_says_sound_in_little_endian_and_then_that_it_has_finished() {
     assert_eq!(dialect().say(&chunk), Message::Binary(expected));
     assert_eq!(
         dialect().finish(),
-        Message::Text(r#"{"message":"finishStream"}"#.to_owned())
+        vec![Message::Text(r#"{"message":"finishStream"}"#.to_owned())]
     );
 }
 
@@ -147,10 +149,10 @@ fn a_start_response_means_ready() {
         r#"{"message":"startResponse","streamID":"128342213","#,
         r#""status":{"code":"1000","description":"OK"}}"#,
     );
-    assert_eq!(hear(text), Heard::Ready);
+    assert_eq!(hear(text), Heard::Ready { expires: None });
     assert_eq!(
         hear(r#"{"message":"startResponse","status":{"code":1000}}"#),
-        Heard::Ready
+        Heard::Ready { expires: None }
     );
 }
 
@@ -163,11 +165,11 @@ fn a_start_response_with_another_code_is_the_end() {
     let status = status(4050, "Language not supported");
     assert_eq!(
         hear(text),
-        Heard::Final {
+        Heard::Final(Final {
             status,
             retry: Retry::Session,
             summary: None
-        }
+        })
     );
 }
 
@@ -253,11 +255,11 @@ fn a_final_response_has_its_summary() {
         streaming: Duration::from_secs(84),
         transcripts: 2,
     };
-    let expected = Heard::Final {
+    let expected = Heard::Final(Final {
         status: Status::ok(),
         retry: Retry::Backoff,
         summary: Some(summary),
-    };
+    });
     assert_eq!(hear(text), expected);
 }
 
@@ -292,11 +294,11 @@ fn a_final_response_is_final_however_odd() {
         ),
     ];
     for (text, code, class) in cases {
-        let Heard::Final {
+        let Heard::Final(Final {
             status,
             retry,
             summary: None,
-        } = hear(text)
+        }) = hear(text)
         else {
             panic!("{text}")
         };
@@ -310,7 +312,7 @@ fn a_long_description_is_cut() {
     let text = format!(
         r#"{{"message":"finalResponse","status":{{"code":"5000","description":"{long}"}}}}"#
     );
-    let Heard::Final { status, .. } = hear(&text) else {
+    let Heard::Final(Final { status, .. }) = hear(&text) else {
         panic!()
     };
     assert_eq!(status.description.chars().count(), 256);
