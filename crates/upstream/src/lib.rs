@@ -7,12 +7,22 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, missing_docs))]
 
+mod ask;
+pub mod assemblyai;
 pub mod autotranscribe;
+mod base;
+pub mod deepgram;
+pub mod guard;
+mod json;
 pub mod metrics;
 mod pacer;
+pub mod parameters;
 pub mod retry;
+pub mod routes;
 pub mod service;
+mod sound;
 pub mod stream;
 mod timeline;
 pub mod trust;
+pub mod vosk;
 pub mod wire;

@@ -49,8 +49,14 @@ mod tests {
     fn pacer() -> Pacer {
         Pacer::new(Limits {
             chunk: CHUNK,
+            chunk_min: Duration::ZERO,
+            chunk_max: CHUNK,
             pace_percent: 120,
             burst: Duration::from_millis(300),
+            idle: Duration::ZERO,
+            session_max: Duration::ZERO,
+            accepts_at_open: false,
+            counts_bytes: true,
         })
     }
 

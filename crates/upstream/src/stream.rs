@@ -2,22 +2,30 @@
 //! sockets as it takes.
 //!
 //! ```text
-//! locating → connecting → greeting → ready ──────────▶ finishing → done: Finished
-//!     ╲          ╲            ╲         ╲
-//!      ╲──────────╲────────────╲─────────╲──▶ lost ── pause ──▶ locating
-//!                                               ╲── no more ──▶ done: Failed
+//! opening → greeted → live ───────────────▶ finishing → done: Finished
+//!    ╲         ╲        ╲  ╲─ next beside it ─▶ old, still heard
+//!     ╲─────────╲────────╲──▶ lost ── pause, or another service ──▶ opening
+//!                              ╲── never accepted, or refused for good ──▶ done: Failed
 //! ```
 //!
-//! One task owns it, polls both directions of the socket independently and never waits in either:
+//! One task owns it, polls both directions of each socket independently and never waits in either:
 //! a service that stops reading cannot make us deaf, and a chunk is taken from the leg only when
-//! the one before it is written. While lost, sound stays in the leg's backlog. Replay of what was
-//! sent but not confirmed, rollover with an overlap and another service to turn to belong between
-//! two sockets, in `Core::live`.
+//! the one before it is written. While there is no socket, sound stays in the leg's backlog; what
+//! was sent and not confirmed by a final transcript is kept, within a limit, and sent again.
 
+mod account;
+mod choice;
 mod conversation;
 mod core;
+mod cutter;
 mod due;
-mod ledger;
+mod life;
+mod opening;
+mod over;
+mod replay;
+mod rollover;
+mod stretches;
+mod supply;
 mod timer;
 
 use std::fmt;
@@ -33,15 +41,16 @@ use call::start::{Report, StreamSpec};
 use call::transcript::Utterance;
 
 use self::core::Core;
+use self::life::Life;
 use crate::metrics::Metrics;
 use crate::retry::RetryConfig;
-use crate::service::Service;
+use crate::routes::Routes;
 use crate::wire::Wire;
 
 /// What all streams share.
 pub struct Deps {
-    /// The service they speak with.
-    pub service: Arc<dyn Service>,
+    /// The services they may speak with.
+    pub routes: Routes,
     /// What opens their sockets.
     pub wire: Arc<Wire>,
     /// Who is told what happens.
@@ -67,6 +76,24 @@ pub struct StreamConfig {
     pub pong_timeout: Duration,
     /// How much sound is sent, and kept to be sent again, before the service accepts the stream.
     pub unaccepted_max: Duration,
+    /// How much of what was sent and is not confirmed by a final transcript is kept, to be sent
+    /// again if the socket is lost. Zero: none, so that no sound is ever heard twice.
+    pub replay: Duration,
+    /// So long before a service ends a socket by its rules another is opened. A life of less than
+    /// three times that is divided by three instead; where the service names the moment itself, no
+    /// more than two minutes are taken.
+    pub rollover_lead: Duration,
+    /// How long a pause in the talk is then waited for, to change over in it; never longer than
+    /// half of the lead.
+    pub rollover_window: Duration,
+    /// Whether a stream may have two sockets while it changes over. If not, or if the service
+    /// refuses the second, the first is finished before the second is opened.
+    pub overlap: bool,
+    /// Whether a stream that was accepted by one service may turn to another when it is opened
+    /// anew.
+    pub fail_over_running: bool,
+    /// How often a stream is tried again that was without a service for long.
+    pub probe_interval: Duration,
     /// What follows a loss.
     pub retry: RetryConfig,
 }
@@ -80,11 +107,18 @@ pub trait Listener: Send + Sync {
 /// What happens to a stream. Exactly one `Failed` or `Finished` comes, and it comes last.
 #[derive(Clone, Debug, PartialEq)]
 pub enum News {
+    /// It has been without a service for so long that it is tried but slowly from here on; told
+    /// once an outage. Its sound is kept as long as the backlog lasts.
+    Degraded {
+        /// A sentence's worth of reason.
+        why: String,
+    },
     /// It was given up.
     Failed(Report),
     /// It came to its end, or was cut off when only the end was missing.
     Finished(Report),
-    /// A stretch of the stream's clock that the service does not hear.
+    /// A stretch of the stream's clock that the service does not hear, or of which nobody knows
+    /// whether it did.
     Gap(Gap),
     /// The socket is lost, or could not be had; it is tried again.
     Interrupted {
@@ -95,13 +129,17 @@ pub enum News {
     },
     /// The service confirmed another number of bytes than was sent to it.
     Mismatch {
-        /// Bytes of sound sent over all sockets.
+        /// Bytes of sound sent, silence of ours included, over all sockets that it summed up.
         sent_bytes: u64,
-        /// Bytes of sound the service says it received, over all sockets that it summed up.
+        /// Bytes of sound the service says it received on those.
         confirmed_bytes: u64,
     },
-    /// The service has accepted the stream; again after each interruption.
-    Ready,
+    /// A service has accepted the stream; again after each interruption, and when a stream goes
+    /// over to another service without any.
+    Ready {
+        /// The service's name.
+        service: &'static str,
+    },
     /// Somebody said something. Its times are on the stream's clock.
     Utterance(Utterance),
 }
@@ -113,9 +151,9 @@ pub struct StreamHandle(Arc<Shared>);
 /// A stream at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// `opening`, `ready`, `finishing`, `finished`, `failed`.
+    /// `opening`, `ready`, `finishing`, `finished`, `failed`, `degraded`.
     pub state: &'static str,
-    /// Bytes of sound sent.
+    /// Bytes of the leg's sound sent, each counted once.
     pub sent_bytes: u64,
     /// Transcripts heard.
     pub transcripts: u64,
@@ -124,7 +162,7 @@ pub struct Snapshot {
 }
 
 /// A stream, to be run in a task of its own. Dropping it unfinished is failing.
-pub struct Stream(Core);
+pub struct Stream(Life);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -142,6 +180,7 @@ enum State {
     Finishing,
     Finished,
     Failed,
+    Degraded,
 }
 
 impl Default for StreamConfig {
@@ -153,6 +192,12 @@ impl Default for StreamConfig {
             ping_interval: Duration::from_secs(20),
             pong_timeout: Duration::from_secs(10),
             unaccepted_max: Duration::from_secs(6),
+            replay: Duration::from_secs(15),
+            rollover_lead: Duration::from_secs(5 * 60),
+            rollover_window: Duration::from_secs(60),
+            overlap: true,
+            fail_over_running: true,
+            probe_interval: Duration::from_secs(30),
             retry: RetryConfig::default(),
         }
     }
@@ -180,28 +225,34 @@ impl Stream {
     pub fn new(deps: Arc<Deps>, spec: StreamSpec, source: ChunkSource) -> (StreamHandle, Self) {
         let shared = Arc::new(Shared::default());
         let core = Core::new(deps, spec, source, Arc::clone(&shared));
-        (StreamHandle(shared), Self(core))
+        (StreamHandle(shared), Self(Life::new(core)))
     }
 
     /// Lives until the stream is over.
     pub async fn run(self) {
-        // The core is gone when the socket is closed: nobody listens to the leg any more.
-        let farewell = self.0.run().await;
-        if let Some(link) = farewell {
-            Box::pin(link.close()).await;
+        // All else is gone when the sockets are closed: nobody listens to the leg any more.
+        for closing in self.0.run().await {
+            closing.await;
         }
     }
 }
 
 impl State {
     fn name(state: u8) -> &'static str {
-        ["opening", "ready", "finishing", "finished", "failed"][usize::from(state).min(4)]
+        [
+            "opening",
+            "ready",
+            "finishing",
+            "finished",
+            "failed",
+            "degraded",
+        ][usize::from(state).min(5)]
     }
 }
 
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Stream").field(&self.0.spec.id).finish()
+        f.debug_tuple("Stream").field(&self.0.core.spec.id).finish()
     }
 }
 

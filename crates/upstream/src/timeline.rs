@@ -7,8 +7,9 @@ use std::time::Duration;
 use call::audio::{self, Chunk};
 use call::transcript::Utterance;
 
-/// The anchors of the present socket. A service counts from the first sample of its own socket; the
-/// stream's clock runs on through all of them.
+/// The anchors of one socket. A service counts from the first sample of its own socket, silence
+/// that only keeps it content included; the stream's clock runs on through all sockets and knows
+/// nothing of that silence.
 #[derive(Debug, Default)]
 pub(crate) struct TimeLine {
     /// Where sent sound is not seamless; the first is the socket's beginning.
@@ -21,33 +22,44 @@ pub(crate) struct TimeLine {
 struct Anchor {
     socket: u64,
     stream: u64,
+    /// Whether the stream's clock runs from here; if not, what follows is silence of ours.
+    runs: bool,
 }
 
 impl TimeLine {
     /// How many anchors are kept. A service speaks of what it heard lately, so the oldest can go.
     const ANCHORS_MAX: usize = 256;
 
-    /// A new socket counts from 0.
-    pub(crate) fn socket_opened(&mut self) {
-        self.anchors.clear();
-        self.sent = 0;
-    }
-
     /// A chunk went out over the socket.
     pub(crate) fn sent(&mut self, chunk: &Chunk) {
-        let seamless = self.anchors.back().is_some_and(|last| {
-            last.stream.saturating_add(self.sent - last.socket) == chunk.position
-        });
-        if !seamless {
-            if self.anchors.len() == Self::ANCHORS_MAX {
-                self.anchors.pop_front();
-            }
-            self.anchors.push_back(Anchor {
-                socket: self.sent,
-                stream: chunk.position,
-            });
+        if let [first] = self.anchors.make_contiguous()
+            && !first.runs
+        {
+            // Silence before the first sound has its place there.
+            first.stream = chunk.position;
+        }
+        let is_seamless = self
+            .anchors
+            .back()
+            .is_some_and(|last| last.runs && last.at(self.sent) == chunk.position);
+        if !is_seamless {
+            self.anchor(chunk.position, true);
         }
         self.sent += chunk.len();
+    }
+
+    /// Silence went out that is not on the stream's clock.
+    pub(crate) fn padded(&mut self, samples: u64) {
+        if samples > 0 && self.anchors.back().is_none_or(|last| last.runs) {
+            let stream = self.anchors.back().map_or(0, |last| last.at(self.sent));
+            self.anchor(stream, false);
+        }
+        self.sent += samples;
+    }
+
+    /// How much was sent over the socket, silence included.
+    pub(crate) fn length(&self) -> Duration {
+        audio::duration(self.sent)
     }
 
     /// Puts an utterance's times, which are the socket's, onto the stream's clock.
@@ -65,7 +77,7 @@ impl TimeLine {
     }
 
     /// A beginning belongs to the sample that follows it.
-    fn start(&self, at: Duration) -> Duration {
+    pub(crate) fn start(&self, at: Duration) -> Duration {
         let socket = self.heard(at);
         let index = self
             .anchors
@@ -74,7 +86,7 @@ impl TimeLine {
     }
 
     /// An end belongs to the sample before it: what is said up to a gap does not end behind it.
-    fn end(&self, at: Duration) -> Duration {
+    pub(crate) fn end(&self, at: Duration) -> Duration {
         let socket = self.heard(at);
         let index = self
             .anchors
@@ -89,10 +101,30 @@ impl TimeLine {
 
     fn position(&self, index: usize, socket: u64) -> Duration {
         let anchor = self.anchors.get(index.saturating_sub(1));
-        audio::duration(anchor.map_or(socket, |anchor| {
-            (anchor.stream + socket.saturating_sub(anchor.socket))
-                .saturating_sub(anchor.socket.saturating_sub(socket))
-        }))
+        audio::duration(anchor.map_or(socket, |anchor| anchor.at(socket)))
+    }
+
+    fn anchor(&mut self, stream: u64, runs: bool) {
+        if self.anchors.len() == Self::ANCHORS_MAX {
+            self.anchors.pop_front();
+        }
+        self.anchors.push_back(Anchor {
+            socket: self.sent,
+            stream,
+            runs,
+        });
+    }
+}
+
+impl Anchor {
+    /// The stream's clock when the socket's is at `socket`.
+    fn at(&self, socket: u64) -> u64 {
+        let on = if self.runs {
+            socket.saturating_sub(self.socket)
+        } else {
+            0
+        };
+        (self.stream + on).saturating_sub(self.socket.saturating_sub(socket))
     }
 }
 
@@ -134,11 +166,34 @@ mod tests {
     #[test]
     fn a_new_socket_counts_from_zero_on_the_same_clock() {
         let mut line = TimeLine::default();
-        line.sent(&chunk(0, 800));
-        line.socket_opened();
         line.sent(&chunk(16_000, 800));
         assert_eq!(line.start(ms(0)), ms(2000));
         assert_eq!(line.end(ms(50)), ms(2050));
+    }
+
+    #[test]
+    fn silence_of_ours_does_not_move_the_streams_clock() {
+        let mut line = TimeLine::default();
+        line.sent(&chunk(0, 800));
+        line.padded(400);
+        line.padded(400);
+        line.sent(&chunk(800, 800));
+        assert_eq!(line.end(ms(100)), ms(100));
+        assert_eq!((line.start(ms(150)), line.end(ms(150))), (ms(100), ms(100)));
+        assert_eq!((line.start(ms(200)), line.end(ms(250))), (ms(100), ms(150)));
+        assert_eq!(line.length(), ms(300));
+    }
+
+    #[test]
+    fn silence_before_the_first_sound_stands_where_the_sound_begins() {
+        let mut line = TimeLine::default();
+        line.padded(800);
+        line.sent(&chunk(16_000, 800));
+        assert_eq!((line.start(ms(0)), line.end(ms(50))), (ms(2000), ms(2000)));
+        assert_eq!(
+            (line.start(ms(100)), line.end(ms(150))),
+            (ms(2000), ms(2050))
+        );
     }
 
     #[test]
@@ -210,7 +265,7 @@ mod tests {
                         lost += sent.iter().map(Chunk::len).sum::<u64>();
                         sent.clear();
                         heard.clear();
-                        line.socket_opened();
+                        line = TimeLine::default();
                     }
                 }
                 // All samples are accounted for.

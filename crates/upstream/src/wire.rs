@@ -11,7 +11,7 @@ use futures_util::{Sink, Stream, StreamExt};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Utf8Bytes};
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
@@ -45,9 +45,9 @@ pub struct Wire {
 /// Why there is no socket, or no longer. Holds no address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
-    /// The service closed it, perhaps with a code.
+    /// The service closed it, perhaps with a code and a reason.
     #[error("the service closed the connection{}", code(*.0))]
-    Closed(Option<u16>),
+    Closed(Option<u16>, String),
     /// The address does not lead to a WebSocket.
     #[error("the service's address is no WebSocket address")]
     NotAnAddress,
@@ -114,9 +114,9 @@ impl WireError {
                 retry_after,
             } => retry_after.map_or(Retry::Backoff, Retry::After),
             Self::Refused { status: 500.., .. } => Retry::Backoff,
-            Self::Refused { .. } | Self::Closed(Some(1008)) => Retry::Token,
+            Self::Refused { .. } | Self::Closed(Some(1008), _) => Retry::Token,
             Self::NotAnAddress | Self::Plain => Retry::Session,
-            Self::Closed(_) | Self::Network(_) | Self::Protocol(_) | Self::Timeout => {
+            Self::Closed(..) | Self::Network(_) | Self::Protocol(_) | Self::Timeout => {
                 Retry::Backoff
             }
         }
@@ -214,12 +214,10 @@ impl Link {
             match ready!(Pin::new(&mut self.socket).poll_next(context)) {
                 Some(Ok(Incoming::Text(text))) => Ok(Received::Text(text)),
                 Some(Ok(Incoming::Binary(_))) => Ok(Received::Binary),
-                Some(Ok(Incoming::Close(frame))) => {
-                    Err(WireError::Closed(frame.map(|frame| frame.code.into())))
-                }
+                Some(Ok(Incoming::Close(frame))) => Err(closed(frame)),
                 Some(Ok(_)) => Ok(Received::Life),
                 Some(Err(error)) => Err(error.into()),
-                None => Err(WireError::Closed(None)),
+                None => Err(closed(None)),
             },
         )
     }
@@ -275,7 +273,7 @@ impl From<tungstenite::Error> for WireError {
             | Error::AlreadyClosed
             | Error::Protocol(
                 ProtocolError::ResetWithoutClosingHandshake | ProtocolError::SendAfterClosing,
-            ) => Self::Closed(None),
+            ) => closed(None),
             Error::Http(response) => Self::Refused {
                 status: response.status().as_u16(),
                 retry_after: retry_after(response.headers()),
@@ -304,6 +302,13 @@ pub(crate) fn is_this_machine(host: &str) -> bool {
         || host
             .parse::<std::net::IpAddr>()
             .is_ok_and(|address| address.is_loopback())
+}
+
+/// The reason may be anything, so that it is for the dialect to read and for no log.
+fn closed(frame: Option<CloseFrame>) -> WireError {
+    let code = frame.as_ref().map(|frame| frame.code.into());
+    let reason = frame.map(|frame| frame.reason.to_string());
+    WireError::Closed(code, reason.unwrap_or_default())
 }
 
 fn code(code: Option<u16>) -> String {

@@ -1,340 +1,245 @@
 //! One socket of a stream, from the greeting to its end, as a machine that is polled.
+//!
+//! It is first in line, or carries the stream's sound, or has said all and is still heard. What
+//! comes from it can only be about what it has carried: its time line and its counts are its own,
+//! so that nothing late from one socket can reach another.
+
+mod hearing;
+mod saying;
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
-use tracing::{debug, warn};
 
-use call::audio::Chunk;
-use call::backlog::Taken;
-use call::start::{Status, Summary};
+use call::audio;
+use call::start::Status;
+use call::transcript::Utterance;
 
 use super::State;
-use super::core::{Core, Lost, Over};
-use super::due::{Due, Marks};
-use super::ledger;
+use super::core::Core;
+use super::due::Marks;
+use super::opening::Opened;
+use super::over::{Lost, Over};
+use super::replay::{Leavings, Replay};
+use super::rollover::Rollover;
 use super::timer::Timer;
-use crate::metrics::Unknown;
+use crate::guard::Permit;
+use crate::metrics::ServiceMetrics;
 use crate::pacer::Pacer;
-use crate::retry::Loss;
-use crate::service::{Dialect, Heard, Message, Retry};
-use crate::wire::{Link, Received, WireError};
+use crate::service::{Dialect, Limits, Message, Retry};
+use crate::timeline::TimeLine;
+use crate::wire::Link;
 
 /// One socket and what is under way on it.
-pub(crate) struct Conversation<'a> {
-    core: &'a mut Core,
+pub(crate) struct Conversation {
     link: Link,
     dialect: Box<dyn Dialect>,
-    greetings: std::vec::IntoIter<Message>,
-    pacer: Pacer,
-    /// Chunks to be put back if the socket is lost: the one being written, and before the service
-    /// has accepted the stream all of them.
-    held: VecDeque<Chunk>,
-    /// Whether the message being written is the newest chunk.
-    is_sound: bool,
+    service: &'static str,
+    limits: Limits,
+    counts: Arc<ServiceMetrics>,
+    /// To be told whether the service accepts the stream.
+    permit: Option<Permit>,
     /// Whether the address was asked for just before.
     fresh: bool,
+    /// Whether the stream's sound goes this way.
+    is_speaking: bool,
+    /// What is to be said before any sound.
+    control: VecDeque<Message>,
+    pacer: Pacer,
+    line: TimeLine,
+    /// What it carries away if it is lost: before the service has accepted the stream all sound,
+    /// then what is not confirmed.
+    replay: Replay,
+    /// Finals that end no later repeat what another socket has said.
+    repeats_to: Option<u64>,
+    /// The last final. What is the same once more is not told.
+    last_final: Option<Utterance>,
+    /// Samples since the last that was not quiet.
+    quiet: u64,
+    /// Whether the service has ended an utterance and nothing was said since.
+    is_after_final: bool,
+    /// Whether the last that was said is that a pause has begun.
+    is_at_endpoint: bool,
+    /// Samples sent, silence of ours included.
+    carried: u64,
+    /// Those of them that are being written.
+    writing_samples: u64,
+    rollover: Option<Rollover>,
     marks: Marks,
     timer: Timer,
 }
 
-impl<'a> Conversation<'a> {
-    pub(crate) fn new(core: &'a mut Core, link: Link, fresh: bool) -> Self {
-        let now = Instant::now();
-        let mut dialect = core.deps.service.dialect(&core.spec);
-        let greetings = dialect.greet().into_iter();
-        let pacer = Pacer::new(core.deps.service.limits());
-        let timer = Timer::new(now + core.deps.config.response_timeout);
-        core.line.socket_opened();
-        Self {
-            core,
+impl Conversation {
+    /// On an open socket. If the service accepts a stream without a word, it has.
+    pub(crate) fn new(core: &Core, opened: Opened) -> Self {
+        let Opened {
+            admission,
             link,
-            dialect,
-            greetings,
-            pacer,
-            held: VecDeque::new(),
-            is_sound: false,
             fresh,
+        } = opened;
+        let now = Instant::now();
+        let service = &*admission.provider.service;
+        let limits = service.limits();
+        let mut dialect = service.dialect(&admission.spec);
+        let config = &core.deps.config;
+        let mut new = Self {
+            link,
+            control: dialect.greet().into(),
+            dialect,
+            service: service.name(),
+            limits,
+            counts: Arc::clone(core.deps.metrics.of(service.name())),
+            permit: Some(admission.permit),
+            fresh,
+            is_speaking: false,
+            pacer: Pacer::new(limits),
+            line: TimeLine::default(),
+            replay: Replay::new(config.replay),
+            repeats_to: None,
+            last_final: None,
+            quiet: 0,
+            is_after_final: false,
+            is_at_endpoint: false,
+            carried: 0,
+            writing_samples: 0,
+            rollover: None,
             marks: Marks::new(now),
-            timer,
+            timer: Timer::new(now + config.response_timeout),
+        };
+        if limits.accepts_at_open {
+            new.accept(core, None);
         }
+        new
     }
 
-    /// Until the socket is of no more use.
-    pub(crate) async fn run(mut self) -> Over {
-        let over = poll_fn(|context| self.poll(context)).await;
-        match &over {
-            Over::Finished(..) => self.core.farewell = Some(self.link),
-            Over::Lost(_) => {
-                for chunk in self.held.drain(..).rev() {
-                    self.core.ledger.taken_back(&chunk);
-                    // Without room the leg's backlog drops the oldest and records it.
-                    self.core.source.untake(chunk);
-                }
-            }
-        }
-        over
-    }
-
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Over> {
+    /// Ready when the socket is of no more use.
+    pub(crate) fn poll(&mut self, core: &mut Core, context: &mut Context<'_>) -> Poll<Over> {
         self.marks.now = Instant::now();
-        let over = self.hear(context).or_else(|| self.send(context));
-        let over = over.or_else(|| self.watch(context));
-        if self.marks.is_accepted {
-            self.core.tell_gaps();
+        let over = self
+            .hear(core, context)
+            .or_else(|| self.send(core, context))
+            .or_else(|| self.watch(core, context));
+        if self.is_speaking && self.marks.accepted.is_some() {
+            core.tell_gaps();
         }
-        self.core.show_counts();
-        over.map_or(Poll::Pending, Poll::Ready)
+        let Some(over) = over else {
+            return Poll::Pending;
+        };
+        if let Some(utterance) = self.dialect.leftover() {
+            self.transcript(core, utterance);
+        }
+        if let (Some(permit), Over::Lost(lost)) = (self.permit.take(), &over) {
+            permit.failed(lost.loss.blame());
+        }
+        Poll::Ready(over)
     }
 
-    /// Hears everything that has come.
-    fn hear(&mut self, context: &mut Context<'_>) -> Option<Over> {
-        loop {
-            let received = match self.link.poll_hear(context) {
-                Poll::Pending => return None,
-                Poll::Ready(Err(error)) => return Some(self.cut(&error)),
-                Poll::Ready(Ok(received)) => received,
-            };
-            self.marks.heard = self.marks.now;
-            self.marks.pinged = None;
-            match received {
-                Received::Binary => self.core.deps.metrics.unknown(Unknown::Binary),
-                Received::Life => {}
-                Received::Text(text) => {
-                    if let Some(over) = self.understand(&text) {
-                        return Some(over);
-                    }
-                }
+    /// From here on the stream's sound goes this way.
+    pub(crate) fn speak(&mut self, core: &Core) {
+        self.is_speaking = true;
+        self.repeats_to = core.repeats_to.filter(|_| core.supply.is_replay());
+        self.replay.confirm(core.supply.confirmed_to());
+    }
+
+    /// Tells that the stream is accepted, if it is and its sound goes this way.
+    pub(crate) fn tell_accepted(&self, core: &mut Core) {
+        if self.is_speaking && self.marks.accepted.is_some() {
+            core.accepted(self.service);
+            if self.marks.finishing.is_some() {
+                core.show(State::Finishing);
             }
         }
     }
 
-    fn understand(&mut self, text: &str) -> Option<Over> {
-        let metrics = &self.core.deps.metrics;
-        match self.dialect.hear(text) {
-            Ok(Heard::Final {
-                status,
-                retry,
-                summary,
-            }) => {
-                return Some(self.finale(status, retry, summary));
-            }
-            Ok(Heard::Nothing) => {}
-            Ok(Heard::Ready) => self.accept(),
-            Ok(Heard::Transcript(utterance)) => self.core.utterance(utterance),
-            Ok(Heard::Unknown) => metrics.unknown(Unknown::Kind),
-            Ok(Heard::VocabularyRefused(status)) => {
-                metrics.vocabulary_refused();
-                let code = status.code;
-                self.core
-                    .span
-                    .in_scope(|| warn!(code, "The vocabulary was not taken."));
-            }
-            Err(gibberish) => {
-                metrics.unknown(Unknown::Gibberish);
-                self.core
-                    .span
-                    .in_scope(|| debug!(%gibberish, "A message was not understood."));
-            }
-        }
-        None
+    /// All has been said; what the service makes of it is still heard.
+    pub(crate) fn finish(&mut self) {
+        self.is_speaking = false;
+        self.marks.finishing = Some(Instant::now());
+        self.control.extend(self.dialect.finish());
     }
 
-    /// From here on only the chunk that is being written can be put back.
-    fn accept(&mut self) {
-        if self.marks.is_accepted {
-            return;
-        }
-        self.marks.is_accepted = true;
-        let written = self.held.len() - usize::from(self.is_sound);
-        self.held.drain(..written);
-        self.held.shrink_to(1);
-        self.core
-            .deps
-            .metrics
-            .accepted(self.marks.now - self.marks.opened);
-        self.core.accepted();
-        if self.marks.finishing.is_some() {
-            self.core.show(State::Finishing);
-        }
+    /// What was thrown away by order is not sent again.
+    pub(crate) fn purge(&mut self, before: u64) {
+        self.replay.purge(before);
     }
 
-    /// The service's last message.
-    fn finale(&mut self, status: Status, retry: Retry, summary: Option<Summary>) -> Over {
-        let expected = self
-            .marks
-            .finishing
-            .filter(|_| self.marks.is_accepted || status.is_ok());
-        if let Some(summary) = summary.filter(|_| self.marks.is_accepted || expected.is_some()) {
-            self.core.ledger.confirmed(summary);
+    /// The socket, and what is left of the talk.
+    pub(crate) fn leave(self) -> (Link, Leavings) {
+        (self.link, self.replay.leave())
+    }
+
+    /// For how long nothing has been said.
+    pub(crate) fn pause(&self, now: Instant) -> Duration {
+        if self.is_after_final {
+            return Rollover::PAUSE;
         }
-        if let Some(since) = expected {
-            self.core.deps.metrics.final_heard(self.marks.now - since);
-            return Over::Finished(status, summary);
-        }
-        let retry = if status.is_ok() {
-            Retry::Backoff
+        let still = now.saturating_duration_since(self.marks.sounded);
+        let still = if still < Rollover::PAUSE {
+            Duration::ZERO
         } else {
-            retry
+            still
         };
-        let Status { code, description } = &status;
-        let why = format!("the service ended the stream with status {code}: {description}");
-        self.lost(why, retry, Some(status))
+        audio::duration(self.quiet).max(still)
     }
 
-    /// Sends what there is to send, one message at a time.
-    fn send(&mut self, context: &mut Context<'_>) -> Option<Over> {
-        loop {
-            if self.marks.writing.is_some() {
-                match self.link.poll_flush(context) {
-                    Poll::Pending => return None,
-                    Poll::Ready(Ok(())) => self.written(),
-                    Poll::Ready(Err(error)) => return Some(self.cut_in_writing(context, &error)),
-                }
-            }
-            let message = self.next(context)?;
-            self.marks.writing = Some(self.marks.now);
-            if let Err(error) = self.link.feed(message) {
-                return Some(self.cut_in_writing(context, &error));
-            }
-        }
+    /// Its service's name.
+    pub(crate) fn service(&self) -> &'static str {
+        self.service
     }
 
-    fn next(&mut self, context: &Context<'_>) -> Option<Message> {
-        if let Some(greeting) = self.greetings.next() {
-            return Some(greeting);
-        }
-        if self.marks.finishing.is_some()
-            || self.is_full()
-            || self.pacer.wait(self.marks.now).is_some()
-        {
-            return None;
-        }
-        match self.core.source.poll_take(context) {
-            Poll::Ready(Taken::Chunk(chunk)) => Some(self.say(chunk)),
-            Poll::Ready(Taken::Ended) => {
-                self.marks.finishing = Some(self.marks.now);
-                self.core.show(State::Finishing);
-                Some(self.dialect.finish())
-            }
-            Poll::Ready(Taken::Nothing) | Poll::Pending => None,
-        }
+    /// When the service accepted the stream on it.
+    pub(crate) fn accepted(&self) -> Option<Instant> {
+        self.marks.accepted
     }
 
-    fn say(&mut self, chunk: Chunk) -> Message {
-        let message = self.dialect.say(&chunk);
-        self.core.line.sent(&chunk);
-        self.core.ledger.sent(&chunk);
-        self.pacer.sent(self.marks.now, chunk.duration());
-        self.held.push_back(chunk);
-        self.is_sound = true;
-        message
+    /// Whether all has been said.
+    pub(crate) fn is_finishing(&self) -> bool {
+        self.marks.finishing.is_some()
     }
 
-    /// Whether as much is held as may be before the service has accepted the stream.
-    fn is_full(&self) -> bool {
-        let held: Duration = match (self.marks.is_accepted, self.held.front(), self.held.back()) {
-            (false, Some(first), Some(last)) => {
-                call::audio::duration((last.position + last.len()).saturating_sub(first.position))
-            }
-            _ => Duration::ZERO,
+    /// Whether the last that was said is that a pause has begun.
+    pub(crate) fn is_at_endpoint(&self) -> bool {
+        self.is_at_endpoint
+    }
+
+    /// When it is to be replaced, if that is known.
+    pub(crate) fn rollover(&self) -> Option<Rollover> {
+        self.rollover
+    }
+
+    /// When the service is going to end the socket, by its rules or by its word.
+    fn foresee(&self, core: &Core, expires: Option<SystemTime>) -> Option<Rollover> {
+        let config = &core.deps.config;
+        let of = |since, life: Duration, lead| {
+            let is_mortal = !life.is_zero();
+            is_mortal.then(|| Rollover::new(since, life, lead, config.rollover_window))
         };
-        held >= self.core.deps.config.unaccepted_max
+        let by_rule = of(
+            self.marks.opened,
+            self.limits.session_max,
+            config.rollover_lead,
+        );
+        // A moment that has passed is a clock that is wrong.
+        let left = expires.and_then(|expires| expires.duration_since(SystemTime::now()).ok());
+        let lead = config.rollover_lead.min(Self::EXPIRY_LEAD);
+        let by_word = left.and_then(|left| of(self.marks.now, left, lead));
+        by_word.map_or(by_rule, |by_word| Some(by_word.earlier(by_rule)))
     }
 
-    /// The message under way is written.
-    fn written(&mut self) {
-        self.marks.writing = None;
-        if !std::mem::take(&mut self.is_sound) {
-            return;
-        }
-        if let Some(chunk) = self.held.back() {
-            let latency = self
-                .marks
-                .now
-                .into_std()
-                .saturating_duration_since(chunk.arrived);
-            self.core
-                .deps
-                .metrics
-                .chunk_written(ledger::bytes(chunk), latency);
-        }
-        if self.marks.is_accepted {
-            self.held.clear();
-        }
-    }
+    /// A service that names the moment is believed to keep to it.
+    const EXPIRY_LEAD: Duration = Duration::from_secs(120);
 
-    /// Does what is due and sees to it that the task is woken for the next deadline.
-    fn watch(&mut self, context: &mut Context<'_>) -> Option<Over> {
-        loop {
-            let pace = self.pacer.wait(self.marks.now).filter(|_| !self.is_full());
-            let (deadline, due) = self.marks.next_due(&self.core.deps.config, pace);
-            if !self.timer.is_due(context, self.marks.now, deadline) {
-                return None;
-            }
-            self.marks.now = self.marks.now.max(deadline);
-            let over = match due {
-                Due::Final => Some(self.no_final()),
-                Due::Pace => self.send(context),
-                Due::Ping => self.ping(context),
-                Due::Pong => Some(self.silent("the service no longer answers")),
-                Due::Response => Some(self.silent("the service did not accept the stream in time")),
-                Due::Stall => Some(self.silent("the service no longer reads")),
-            };
-            if over.is_some() {
-                return over;
-            }
-        }
-    }
-
-    fn ping(&mut self, context: &mut Context<'_>) -> Option<Over> {
-        self.marks.pinged = Some(self.marks.now);
-        self.marks.writing = Some(self.marks.now);
-        match self.link.feed_ping() {
-            Ok(()) => self.send(context),
-            Err(error) => Some(self.cut_in_writing(context, &error)),
-        }
-    }
-
-    /// No final message came. That nothing was summed up does not mean that nothing was heard.
-    fn no_final(&mut self) -> Over {
-        let why = "the service sent no final message in time";
-        if self.marks.is_accepted {
-            return Over::Finished(Status::internal(why), None);
-        }
-        self.silent(why)
-    }
-
-    fn silent(&mut self, why: &str) -> Over {
+    fn silent(&self, why: &str) -> Over {
         self.lost(why.to_owned(), Retry::Backoff, None)
-    }
-
-    /// A service that refuses says why and closes: its words may have come before our write failed.
-    fn cut_in_writing(&mut self, context: &mut Context<'_>, error: &WireError) -> Over {
-        self.hear(context).unwrap_or_else(|| self.cut(error))
-    }
-
-    /// The socket is gone.
-    fn cut(&mut self, error: &WireError) -> Over {
-        match (self.marks.finishing, self.marks.is_accepted) {
-            (Some(_), true) => Over::Finished(Status::internal(error.to_string()), None),
-            (_, true) if error.retry() == Retry::Token => {
-                self.lost(error.to_string(), Retry::Backoff, None)
-            }
-            _ => self.lost(error.to_string(), error.retry(), None),
-        }
     }
 
     fn lost(&self, why: String, retry: Retry, status: Option<Status>) -> Over {
         let lived = Some(self.marks.now - self.marks.opened);
-        let loss = Loss {
-            retry,
-            lived,
-            fresh: self.fresh,
-        };
-        Over::Lost(Lost { why, loss, status })
+        let mut lost = Lost::new(why, retry, lived, self.fresh);
+        lost.status = status;
+        Over::Lost(lost)
     }
 }

@@ -1,70 +1,59 @@
-//! What of a stream outlives its sockets: its clock, its counts, its losses, and its last word.
+//! What of a stream outlives its sockets: its sound, its counts, its losses, and its last word.
 
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
-use tracing::{Instrument, Span, debug, info_span, warn};
+use tokio::time::Instant;
+use tracing::{Span, debug, info_span, warn};
 
 use call::audio;
-use call::backlog::{Gap, GapReason, Taken};
+use call::backlog::{Gap, GapReason};
 use call::feed::ChunkSource;
 use call::start::{Report, Status, StreamSpec, Summary};
 use call::transcript::Utterance;
 
-use super::conversation::Conversation;
-use super::ledger::Ledger;
+use super::choice::Choice;
+use super::over::Lost;
+use super::stretches::Stretches;
+use super::supply::{Forsaken, Supply};
 use super::{Deps, News, Shared, State};
 use crate::metrics::Outcome;
-use crate::retry::{Loss, Retries, Verdict, chance};
+use crate::retry::Retries;
 use crate::service::Retry;
-use crate::timeline::TimeLine;
-use crate::wire::Link;
 
 /// What outlives the sockets.
 pub(crate) struct Core {
     pub(crate) deps: Arc<Deps>,
-    pub(crate) spec: StreamSpec,
-    pub(crate) source: ChunkSource,
-    shared: Arc<Shared>,
-    pub(crate) line: TimeLine,
-    pub(crate) ledger: Ledger,
-    retries: Retries,
-    /// Whether the service has ever accepted it.
-    was_accepted: bool,
+    pub(crate) spec: Arc<StreamSpec>,
+    pub(crate) supply: Supply,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) retries: Retries,
+    pub(crate) choice: Choice,
+    /// Whether a service has ever accepted it.
+    pub(crate) was_accepted: bool,
     /// Whether there is no accepted socket now, so that what overflows is an outage's doing.
-    cut_off: bool,
-    /// The socket of a finished stream, to be closed politely once everybody knows.
-    pub(crate) farewell: Option<Link>,
+    pub(crate) is_cut_off: bool,
+    /// Whether it has been without a service for so long that it is tried but slowly.
+    pub(crate) is_degraded: bool,
+    /// What a socket that begins with sound sent before says up to here was said before.
+    pub(crate) repeats_to: Option<u64>,
     /// Whether the last news is out.
-    is_over: bool,
+    pub(crate) is_over: bool,
     pub(crate) span: Span,
 }
 
-/// How one socket, or the attempt to get one, ended.
-pub(crate) enum Over {
-    Finished(Status, Option<Summary>),
-    Lost(Lost),
-}
-
-/// A socket that ended although the stream has not.
-pub(crate) struct Lost {
-    pub(crate) why: String,
-    pub(crate) loss: Loss,
-    /// The service's own last word, if it gave one.
-    pub(crate) status: Option<Status>,
-}
-
 /// The last news.
-enum Last {
+pub(crate) enum Last {
     Abandoned,
     Failed(Report),
     Finished(Report),
 }
 
 impl Core {
+    /// A final that ends no later than this behind one of the socket before is the same.
+    const REPEAT: Duration = Duration::from_millis(150);
+
     pub(crate) fn new(
         deps: Arc<Deps>,
         spec: StreamSpec,
@@ -73,118 +62,128 @@ impl Core {
     ) -> Self {
         let span = info_span!("stream", call = %spec.call, stream = %spec.id, role = %spec.role);
         deps.metrics.stream_began();
+        let route = deps.routes.of(spec.role, &spec.wish);
+        let route = route.iter().map(|provider| provider.service.name());
         Self {
             retries: Retries::new(Instant::now(), deps.config.retry),
+            choice: Choice::new(route.collect(), deps.config.fail_over_running),
             deps,
-            spec,
-            source,
+            spec: Arc::new(spec),
+            supply: Supply::new(source),
             shared,
-            line: TimeLine::default(),
-            ledger: Ledger::default(),
             was_accepted: false,
-            cut_off: true,
-            farewell: None,
+            is_cut_off: true,
+            is_degraded: false,
+            repeats_to: None,
             is_over: false,
             span,
         }
     }
 
-    /// Lives until the last news is told. Gives back a socket that is still to be closed.
-    pub(crate) async fn run(mut self) -> Option<Link> {
-        let abandon = self.shared.abandon.clone();
-        let last = tokio::select! {
-            biased;
-            () = abandon.cancelled() => Last::Abandoned,
-            last = self.live() => last,
-        };
-        self.end(last);
-        self.farewell.take()
+    /// A service has accepted the stream on the socket that carries its sound.
+    pub(crate) fn accepted(&mut self, service: &'static str) {
+        self.was_accepted = true;
+        self.tell_gaps();
+        self.is_cut_off = false;
+        self.recover();
+        self.retries.accepted();
+        self.choice.accepted(service);
+        self.show(State::Ready);
+        self.span
+            .in_scope(|| debug!(service, "The service has accepted the stream."));
+        self.tell(News::Ready { service });
     }
 
-    async fn live(&mut self) -> Last {
-        loop {
-            let lost = match self.attempt().await {
-                Over::Finished(status, summary) => return self.finished(status, summary),
-                Over::Lost(lost) => lost,
-            };
-            self.cut_off = true;
-            if self.is_nothing_left() {
-                return self.cut_short(lost);
-            }
-            let verdict = self.retries.lost(Instant::now(), lost.loss, chance());
-            if verdict == Verdict::GiveUp {
-                return Last::Failed(self.report(lost));
-            }
-            if lost.loss.retry == Retry::Token {
-                // What else was fetched ahead of time is no better.
-                self.deps.service.forget(&self.spec.call);
-            }
-            self.interrupted(&lost);
-            match verdict {
-                Verdict::Again(pause) => sleep(pause).await,
-                _ => self.sound().await,
-            }
-            if self.is_nothing_left() {
-                return self.cut_short(lost);
-            }
+    /// Another socket carries the sound on.
+    pub(crate) fn rolled_over(&mut self, from: &'static str, to: &'static str) {
+        self.retries.lived_well();
+        self.choice.accepted(to);
+        self.deps.metrics.of(from).rolled_over();
+        self.span
+            .in_scope(|| debug!(from, to, "Another socket carries the stream on."));
+        if from != to {
+            self.tell(News::Ready { service: to });
         }
     }
 
-    /// One socket, from its address to its end.
-    async fn attempt(&mut self) -> Over {
+    /// The socket that carried the sound is lost, or none was had.
+    pub(crate) fn interrupted(&mut self, lost: &Lost) {
+        let (attempt, class) = (self.retries.in_a_row(), lost.loss.retry.as_str());
+        let code = lost.status.as_ref().map(|status| status.code);
+        // The service's own words may be anything; its code says enough for a log.
+        let why = lost.status.is_none().then_some(lost.why.as_str());
+        self.deps.metrics.retried(lost.loss.retry);
+        if self.is_degraded {
+            self.span
+                .in_scope(|| debug!(attempt, class, code, why, "The stream is still cut off."));
+            return;
+        }
         self.show(State::Opening);
-        let began = Instant::now();
-        let open = async {
-            let lost = |why: String, retry, fresh| Lost {
-                why,
-                loss: Loss {
-                    retry,
-                    lived: None,
-                    fresh,
-                },
-                status: None,
-            };
-            let service = &self.deps.service;
-            let located = service.locate(&self.spec).await;
-            let located = located.map_err(|error| lost(error.to_string(), error.retry, true))?;
-            let fresh = located.fresh;
-            let link = self.deps.wire.connect(located.request).await;
-            let link = link.map_err(|error| lost(error.to_string(), error.retry(), fresh))?;
-            Ok((link, fresh))
-        };
-        // Boxed: what it takes to open a socket is many times what it takes to keep one.
-        match Box::pin(open.instrument(self.span.clone())).await {
-            Ok((link, fresh)) => {
-                self.deps.metrics.opened(began.elapsed());
-                Conversation::new(self, link, fresh).run().await
-            }
-            Err(lost) => Over::Lost(lost),
+        self.span
+            .in_scope(|| warn!(attempt, class, code, why, "The stream is interrupted."));
+        self.tell(News::Interrupted {
+            attempt,
+            why: lost.why.clone(),
+        });
+    }
+
+    /// It has been without a service for long, and is tried but slowly from here on.
+    pub(crate) fn degrade(&mut self, lost: &Lost) {
+        if !self.is_degraded {
+            self.is_degraded = true;
+            self.deps.metrics.degraded(true);
+            self.show(State::Degraded);
+            self.span
+                .in_scope(|| warn!("The stream is without a service for long."));
+            let why = lost.why.clone();
+            self.tell(News::Degraded { why });
+        }
+        // An outage may be long; nobody shall wait for its end to hear of it.
+        self.tell_gaps();
+    }
+
+    pub(crate) fn utterance(&mut self, utterance: Utterance) {
+        self.deps.metrics.transcript();
+        self.shared.transcripts.fetch_add(1, Ordering::Relaxed);
+        self.tell(News::Utterance(utterance));
+    }
+
+    /// What the next socket says up to a little behind this, if it begins with a replay, has been
+    /// said.
+    pub(crate) fn finals_came_to(&mut self, end: Option<u64>) {
+        if let Some(end) = end.filter(|end| *end > 0) {
+            self.repeats_to = Some(end.saturating_add(audio::samples(Self::REPEAT)));
         }
     }
 
-    /// Waits until there is something to say, or nothing more will come.
-    async fn sound(&mut self) {
-        poll_fn(|context| match self.source.poll_take(context) {
-            Poll::Ready(Taken::Chunk(chunk)) => {
-                self.source.untake(chunk);
-                Poll::Ready(())
+    /// Passes on what the leg has noted. What overflowed for lack of a socket is an outage.
+    pub(crate) fn tell_gaps(&mut self) {
+        while let Some(mut gap) = self.supply.take_gap() {
+            if self.is_cut_off && gap.reason == GapReason::Overflow {
+                gap.reason = GapReason::Outage;
             }
-            Poll::Ready(_) => Poll::Ready(()),
-            Poll::Pending => Poll::Pending,
-        })
-        .await;
+            self.gap(gap);
+        }
     }
 
-    /// Whether another socket would have nothing to carry.
-    fn is_nothing_left(&self) -> bool {
-        self.source.is_ended() && self.source.waiting() == 0
+    pub(crate) fn unconfirmed(&self, stretches: Stretches) {
+        for gap in stretches.unconfirmed() {
+            self.gap(gap);
+        }
     }
 
-    fn finished(&mut self, status: Status, summary: Option<Summary>) -> Last {
-        let summary = summary.and_then(|_| self.ledger.total());
-        if let Some((sent_bytes, confirmed_bytes)) =
-            self.ledger.mismatch().filter(|_| summary.is_some())
-        {
+    pub(crate) fn forsaken(&self, forsaken: Forsaken) {
+        self.unconfirmed(forsaken.unconfirmed);
+        for gap in forsaken.unsent {
+            self.gap(gap);
+        }
+    }
+
+    pub(crate) fn finished(&mut self, status: Status, summary: Option<Summary>) -> Last {
+        let account = self.supply.account();
+        let summary = summary.and_then(|_| account.total());
+        let mismatch = account.mismatch().filter(|_| summary.is_some());
+        if let Some((sent_bytes, confirmed_bytes)) = mismatch {
             self.deps.metrics.byte_mismatch();
             self.span.in_scope(|| {
                 warn!(
@@ -197,16 +196,13 @@ impl Core {
                 confirmed_bytes,
             });
         }
-        Last::Finished(Report {
-            id: self.spec.id.clone(),
-            role: self.spec.role,
-            status,
-            summary,
-        })
+        let mut report = self.report_of(status);
+        report.summary = summary;
+        Last::Finished(report)
     }
 
     /// The sound had ended, and so does the stream, with whatever the service said last.
-    fn cut_short(&self, lost: Lost) -> Last {
+    pub(crate) fn cut_short(&self, lost: Lost) -> Last {
         let report = self.report(lost);
         if self.was_accepted {
             Last::Finished(report)
@@ -215,102 +211,27 @@ impl Core {
         }
     }
 
-    fn report(&self, lost: Lost) -> Report {
-        Report {
-            id: self.spec.id.clone(),
-            role: self.spec.role,
-            summary: lost.status.as_ref().and_then(|_| self.ledger.total()),
-            status: lost.status.unwrap_or_else(|| Status::internal(lost.why)),
-        }
+    pub(crate) fn report(&self, lost: Lost) -> Report {
+        let has_last_word = lost.status.is_some();
+        let status = lost.status.unwrap_or_else(|| Status::internal(lost.why));
+        let mut report = self.report_of(status);
+        report.summary = self.supply.account().total().filter(|_| has_last_word);
+        report
     }
 
-    fn interrupted(&mut self, lost: &Lost) {
-        let (attempt, class) = (self.retries.in_a_row(), lost.loss.retry.as_str());
-        let code = lost.status.as_ref().map(|status| status.code);
-        // The service's own words may be anything; its code says enough for a log.
-        let why = lost.status.is_none().then_some(lost.why.as_str());
-        self.show(State::Opening);
-        self.deps.metrics.retried(lost.loss.retry);
-        self.span
-            .in_scope(|| warn!(attempt, class, code, why, "The stream is interrupted."));
-        self.tell(News::Interrupted {
-            attempt,
-            why: lost.why.clone(),
-        });
-    }
-
-    pub(crate) fn accepted(&mut self) {
-        self.was_accepted = true;
+    /// The last news, after all gaps.
+    pub(crate) fn end(&mut self, last: Last) {
         self.tell_gaps();
-        self.cut_off = false;
-        self.retries.accepted();
-        self.show(State::Ready);
-        self.span
-            .in_scope(|| debug!("The service has accepted the stream."));
-        self.tell(News::Ready);
-    }
-
-    pub(crate) fn utterance(&mut self, mut utterance: Utterance) {
-        self.line.place(&mut utterance);
-        self.deps.metrics.transcript();
-        self.shared.transcripts.fetch_add(1, Ordering::Relaxed);
-        self.tell(News::Utterance(utterance));
-    }
-
-    /// Passes on what the leg has noted. What overflowed for lack of a socket is an outage.
-    pub(crate) fn tell_gaps(&mut self) {
-        while let Some(mut gap) = self.source.take_gap() {
-            if self.cut_off && gap.reason == GapReason::Overflow {
-                gap.reason = GapReason::Outage;
-            }
-            self.gap(gap);
-        }
-    }
-
-    fn gap(&self, gap: Gap) {
-        let length = audio::duration(gap.to.saturating_sub(gap.from));
-        self.deps.metrics.gap(gap.reason, length);
-        self.tell(News::Gap(gap));
-    }
-
-    /// What still waits when the stream is given up will never be heard.
-    fn drop_waiting(&mut self) {
-        let context = Context::from_waker(Waker::noop());
-        let mut gap: Option<Gap> = None;
-        while let Poll::Ready(Taken::Chunk(chunk)) = self.source.poll_take(&context) {
-            let to = chunk.position + chunk.len();
-            match &mut gap {
-                Some(gap) => gap.to = to,
-                None => {
-                    gap = Some(Gap {
-                        from: chunk.position,
-                        to,
-                        reason: GapReason::Outage,
-                    });
-                }
-            }
-        }
-        if let Some(gap) = gap {
-            self.gap(gap);
-        }
-    }
-
-    fn end(&mut self, last: Last) {
-        self.tell_gaps();
+        let mut forsaken = Forsaken::default();
+        self.supply.purge(&mut forsaken);
+        self.supply.give_up(&mut forsaken);
+        self.forsaken(forsaken);
         let (outcome, state, news) = match last {
             Last::Abandoned => {
-                let status = Status::internal("the stream was abandoned");
-                let (id, role) = (self.spec.id.clone(), self.spec.role);
-                let report = Report {
-                    id,
-                    role,
-                    status,
-                    summary: None,
-                };
+                let report = self.report_of(Status::internal("the stream was abandoned"));
                 (Outcome::Abandoned, State::Failed, News::Failed(report))
             }
             Last::Failed(report) => {
-                self.drop_waiting();
                 let code = report.status.code;
                 self.span
                     .in_scope(|| warn!(code, "The stream is given up."));
@@ -324,13 +245,19 @@ impl Core {
             }
         };
         self.is_over = true;
+        self.recover();
         self.deps.metrics.stream_ended(outcome);
         self.show(state);
         self.tell(news);
     }
 
-    fn tell(&self, news: News) {
-        self.deps.listener.tell(&self.spec, news);
+    /// As [`Core::end`], for a stream whose task is ended under it.
+    pub(crate) fn end_untold(&mut self) {
+        if !self.is_over {
+            let why = "the stream's task was ended".to_owned();
+            let report = self.report(Lost::new(why, Retry::Unknown, None, true));
+            self.end(Last::Failed(report));
+        }
     }
 
     pub(crate) fn show(&self, state: State) {
@@ -339,30 +266,35 @@ impl Core {
     }
 
     pub(crate) fn show_counts(&self) {
-        self.shared
-            .sent_bytes
-            .store(self.ledger.sent_bytes(), Ordering::Relaxed);
+        let sent = super::account::bytes(self.supply.account().sent());
+        self.shared.sent_bytes.store(sent, Ordering::Relaxed);
         self.shared
             .waiting
-            .store(self.source.waiting(), Ordering::Relaxed);
+            .store(self.supply.waiting(), Ordering::Relaxed);
     }
-}
 
-impl Drop for Core {
-    fn drop(&mut self) {
-        if !self.is_over {
-            let loss = Loss {
-                retry: Retry::Unknown,
-                lived: None,
-                fresh: true,
-            };
-            let why = "the stream's task was ended".to_owned();
-            let report = self.report(Lost {
-                why,
-                loss,
-                status: None,
-            });
-            self.end(Last::Failed(report));
+    fn recover(&mut self) {
+        if std::mem::take(&mut self.is_degraded) {
+            self.deps.metrics.degraded(false);
         }
+    }
+
+    fn gap(&self, gap: Gap) {
+        let length = audio::duration(gap.to.saturating_sub(gap.from));
+        self.deps.metrics.gap(gap.reason, length);
+        self.tell(News::Gap(gap));
+    }
+
+    fn report_of(&self, status: Status) -> Report {
+        Report {
+            id: self.spec.id.clone(),
+            role: self.spec.role,
+            status,
+            summary: None,
+        }
+    }
+
+    fn tell(&self, news: News) {
+        self.deps.listener.tell(&self.spec, news);
     }
 }

@@ -11,10 +11,12 @@ pub(crate) struct Marks {
     pub(crate) now: Instant,
     /// When it was opened.
     pub(crate) opened: Instant,
-    /// Whether the service has accepted the stream on it.
-    pub(crate) is_accepted: bool,
+    /// When the service accepted the stream on it.
+    pub(crate) accepted: Option<Instant>,
     /// The last sign of life.
     pub(crate) heard: Instant,
+    /// The last sound, or what stood in for it.
+    pub(crate) sounded: Instant,
     /// A ping that is not answered yet.
     pub(crate) pinged: Option<Instant>,
     /// Since when a message is being written.
@@ -28,6 +30,8 @@ pub(crate) struct Marks {
 pub(crate) enum Due {
     /// The final message should have come.
     Final,
+    /// The service would soon miss the sound.
+    Idle,
     /// The pace allows the next chunk.
     Pace,
     /// The service has been silent for long.
@@ -45,16 +49,23 @@ impl Marks {
         Self {
             now,
             opened: now,
-            is_accepted: false,
+            accepted: None,
             heard: now,
+            sounded: now,
             pinged: None,
             writing: None,
             finishing: None,
         }
     }
 
-    /// The earliest deadline; `pace` is when the next chunk may go, if it has to wait for that.
-    pub(crate) fn next_due(&self, config: &StreamConfig, pace: Option<Instant>) -> (Instant, Due) {
+    /// The earliest deadline. `pace` is when the next chunk may go, if it has to wait for that;
+    /// `idle` is when the service misses the sound.
+    pub(crate) fn next_due(
+        &self,
+        config: &StreamConfig,
+        pace: Option<Instant>,
+        idle: Option<Instant>,
+    ) -> (Instant, Due) {
         let ping = (self.heard + config.ping_interval, Due::Ping);
         let response = (self.opened + config.response_timeout, Due::Response);
         let stall = self
@@ -68,13 +79,16 @@ impl Marks {
             .map(|since| (since + config.drain_timeout, Due::Final));
         // What is being written is watched already; a ping would only queue up behind it.
         let ping = (stall.is_none() && pong.is_none()).then_some(ping);
-        let response = (!self.is_accepted).then_some(response);
-        let pace = pace
-            .filter(|_| stall.is_none() && last.is_none())
-            .map(|at| (at, Due::Pace));
-        let all = [stall, pong, last, response, pace, ping]
+        let response = self.accepted.is_none().then_some(response);
+        let is_free = stall.is_none() && last.is_none();
+        let pace = pace.filter(|_| is_free).map(|at| (at, Due::Pace));
+        let idle = idle
+            .filter(|_| is_free && response.is_none())
+            .map(|at| (at, Due::Idle));
+        let all = [stall, pong, last, response, pace, idle, ping]
             .into_iter()
             .flatten();
+        // While something is written and a ping is under way, both are watched.
         all.min_by_key(|(at, _)| *at)
             .expect("if nothing else is due, a ping is")
     }
@@ -94,41 +108,25 @@ mod tests {
     fn each_state_of_a_socket_has_its_deadline() {
         let (config, start) = (StreamConfig::default(), Instant::now());
         let mut marks = Marks::new(start);
-        assert_eq!(
-            marks.next_due(&config, None),
-            (start + after(5), Due::Response)
-        );
-        marks.is_accepted = true;
-        assert_eq!(
-            marks.next_due(&config, None),
-            (start + after(20), Due::Ping)
-        );
+        let (soon, later) = (Some(start + after(22)), Some(start + after(28)));
+        let due = |marks: &Marks, pace, idle| {
+            let (at, due) = marks.next_due(&config, pace, idle);
+            ((at - start).as_secs(), due)
+        };
+        assert_eq!(due(&marks, None, soon), (5, Due::Response));
+        marks.accepted = Some(start);
+        assert_eq!(due(&marks, None, None), (20, Due::Ping));
         marks.pinged = Some(start + after(20));
-        assert_eq!(
-            marks.next_due(&config, None),
-            (start + after(30), Due::Pong)
-        );
+        assert_eq!(due(&marks, None, None), (30, Due::Pong));
+        assert_eq!(due(&marks, None, later), (28, Due::Idle));
         marks.pinged = None;
         marks.heard = start + after(21);
-        assert_eq!(
-            marks.next_due(&config, None),
-            (start + after(41), Due::Ping)
-        );
-        let soon = Some(start + after(22));
-        assert_eq!(
-            marks.next_due(&config, soon),
-            (start + after(22), Due::Pace)
-        );
+        assert_eq!(due(&marks, None, None), (41, Due::Ping));
+        assert_eq!(due(&marks, soon, later), (22, Due::Pace));
         marks.writing = Some(start + after(22));
-        assert_eq!(
-            marks.next_due(&config, soon),
-            (start + after(27), Due::Stall)
-        );
+        assert_eq!(due(&marks, soon, later), (27, Due::Stall));
         marks.writing = None;
         marks.finishing = Some(start + after(23));
-        assert_eq!(
-            marks.next_due(&config, soon),
-            (start + after(33), Due::Final)
-        );
+        assert_eq!(due(&marks, soon, later), (33, Due::Final));
     }
 }
