@@ -4,9 +4,10 @@ use call::audio;
 use rtp::receiver::PayloadKind;
 use siprec::offer::{Codec, Format};
 
-/// One entry a payload number.
+/// One entry a payload number that was agreed: a handful. Of a number that was agreed twice the
+/// last one counts.
 #[derive(Clone, Debug)]
-pub(crate) struct Formats([Option<Meaning>; 128]);
+pub(crate) struct Formats(Vec<(u8, Option<Meaning>)>);
 
 /// What one payload number means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,19 +20,17 @@ pub(crate) struct Meaning {
 impl Formats {
     /// What was agreed. A number that is none, or a codec that is not decoded, means nothing.
     pub(crate) fn new(agreed: &[Format]) -> Self {
-        let mut meanings = [None; 128];
-        for format in agreed {
-            let number = format.number.parse::<usize>().ok();
-            if let Some(slot) = number.and_then(|number| meanings.get_mut(number)) {
-                *slot = meaning(format);
-            }
-        }
-        Self(meanings)
+        let numbered = agreed.iter().filter_map(|format| {
+            let number = format.number.parse::<u8>().ok()?;
+            (number < 128).then(|| (number, meaning(format)))
+        });
+        Self(numbered.collect())
     }
 
     /// What a packet's payload number means.
     pub(crate) fn meaning(&self, payload_type: u8) -> Option<Meaning> {
-        self.0.get(usize::from(payload_type)).copied().flatten()
+        let mut agreed = self.0.iter().rev();
+        agreed.find(|(number, _)| *number == payload_type)?.1
     }
 }
 

@@ -153,7 +153,7 @@ impl Line {
 
     /// A datagram came to the RTP port.
     pub(crate) fn rtp(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
-        if self.media.rtcp_mux && packet::is_rtcp(bytes) {
+        if packet::is_rtcp(bytes) && self.media.rtcp_mux {
             return self.rtcp(now, from, bytes);
         }
         let fate = self.fate(now, from, bytes);

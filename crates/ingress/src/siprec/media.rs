@@ -1,23 +1,24 @@
-//! The task of one media line: takes whatever has arrived at its two sockets in one go.
+//! One media line with its sockets: what is done when something has arrived at one of them, when
+//! time has passed, when something else happens to the line. It never waits.
 //!
-//! It waits for nothing but packets, one timer and orders; nothing behind it can keep it from
-//! reading.
+//! Who calls it is a [`reader`], which has many lines.
 
-use std::future::poll_fn;
+mod bell;
+mod reader;
+mod readers;
+mod seats;
+
 use std::io;
-use std::net::SocketAddr;
+use std::net::UdpSocket;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use rustix::io::Errno;
-use rustix::net::{RecvFlags, recvfrom};
 use siprec::server::{MediaLine, SessionId};
-use tokio::io::ReadBuf;
-use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
+use tokio::task::unconstrained;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
@@ -26,6 +27,9 @@ use crate::siprec::ports::Lease;
 use crate::siprec::random;
 use crate::siprec::signal::Signal;
 use crate::siprec::tally::LineEnd;
+
+pub(crate) use readers::Readers;
+use seats::Port;
 
 /// An Ethernet frame holds less; what is larger is no packet of ours.
 const PACKET_BYTES_MAX: usize = 2048;
@@ -39,8 +43,9 @@ const SILENT_TICK: Duration = Duration::from_millis(100);
 /// A socket that fails so often in a row is lost.
 const FAILURES_MAX: u32 = 32;
 
-/// Packets put aside in one go when a gate opens: more than a buffer holds.
-const EMPTIED_MAX: usize = 4096;
+/// Packets taken in one go when a socket is drained: more than a buffer holds by default. Only
+/// while a line is flooded there are more.
+const DRAINED_MAX: usize = 1024;
 
 /// What the signalling task tells a line; the newest counts.
 #[derive(Clone, Debug)]
@@ -51,9 +56,9 @@ pub(crate) enum Order {
     Receive(Arc<MediaLine>),
 }
 
-/// What one line's task owns.
+/// A line as it begins.
 #[derive(Debug)]
-pub(crate) struct LineTask {
+pub(crate) struct Reception {
     pub(crate) session: SessionId,
     /// Index of the m-line.
     pub(crate) index: usize,
@@ -69,98 +74,149 @@ pub(crate) struct LineTask {
     pub(crate) media_timeout: Duration,
 }
 
-/// A datagram's place, and what is due when.
-struct Reading {
-    packet: Box<[u8; PACKET_BYTES_MAX]>,
+/// A line that is received.
+#[derive(Debug)]
+struct Receiving {
+    reception: Reception,
+    rare: Rare,
     report_at: Instant,
     failures: u32,
     silence_told: bool,
 }
 
-/// Why a line stopped waiting.
-enum Woken {
+/// Where a datagram is read to.
+type Packet = [u8; PACKET_BYTES_MAX];
+
+/// What happens to a line beside its packets and the time.
+enum Event {
     /// With the receiver of the next one; none when nobody orders any more.
     Ordered(Option<(Order, watch::Receiver<Order>)>),
-    Failed(io::Error),
     Retired,
-    Ticked,
 }
 
-/// What happens to a line beside its packets. Of a set only those are polled that were woken, so
-/// waiting costs nothing per packet.
-type Rare = FuturesUnordered<BoxFuture<'static, Woken>>;
+/// What is waited for. Of a set only those are polled that were woken.
+type Rare = FuturesUnordered<BoxFuture<'static, Event>>;
 
-impl LineTask {
-    /// Lives until it is ordered to end.
-    pub(crate) async fn run(mut self) {
-        let now = Instant::now();
-        let first = rtp::rtcp::interval(self.rtcp_interval, true, random::number());
-        let mut reading = Reading {
-            packet: Box::new([0; PACKET_BYTES_MAX]),
+impl Receiving {
+    fn new(now: Instant, reception: Reception) -> Self {
+        let first = rtp::rtcp::interval(reception.rtcp_interval, true, random::number());
+        let rare = Rare::new();
+        rare.push(ordered(reception.orders.clone()));
+        rare.push(retired(reception.retired.clone()));
+        Self {
+            reception,
+            rare,
             report_at: now + first,
             failures: 0,
             silence_told: false,
-        };
-        let mut rare = Rare::new();
-        rare.push(ordered(self.orders.clone()));
-        rare.push(retired(self.retired.clone()));
-        rare.push(ticked(now + TICK));
-        let end = loop {
-            match self.wait(&mut reading, &mut rare).await {
-                Woken::Failed(error) => {
-                    tracing::error!(%error, "An RTP socket failed; its leg ends.");
-                    break LineEnd::SocketLost;
-                }
-                Woken::Ordered(None) => break LineEnd::ShutDown,
-                Woken::Ordered(Some((Order::End(end), _))) => break end,
-                Woken::Ordered(Some((Order::Receive(media), orders))) => {
-                    self.line.change(Instant::now(), MediaLine::clone(&media));
-                    rare.push(ordered(orders));
-                }
-                Woken::Retired => {
-                    tracing::debug!(
-                        session = self.session.0,
-                        line = self.index,
-                        "A leg is retired; its line is drained."
-                    );
-                    self.line.end(LineEnd::Retired);
-                }
-                Woken::Ticked => {
-                    rare.push(ticked(self.tick(&mut reading)));
-                }
-            }
-        };
-        self.line.end(end);
-        self.report(true);
-        self.metrics.siprec().line(&self.line.take_tally());
-        self.metrics.siprec().line_ended(end);
+        }
     }
 
-    /// Reads packets until something else is to be done.
-    async fn wait(&mut self, reading: &mut Reading, rare: &mut Rare) -> Woken {
-        let Self { line, lease, .. } = self;
-        poll_fn(|context| match rare.poll_next_unpin(context) {
-            Poll::Ready(Some(woken)) => Poll::Ready(woken),
-            _ => poll_packets(context, line, lease, reading).map(Woken::Failed),
-        })
-        .await
+    fn socket(&self, port: Port) -> &UdpSocket {
+        match port {
+            Port::Rtcp => self.reception.lease.rtcp(),
+            Port::Rtp => self.reception.lease.rtp(),
+        }
+    }
+
+    /// Something may have happened beside packets: `bell` is woken when more does. False if the
+    /// gate has opened and more waits in the socket than was put aside; look again.
+    fn look(&mut self, now: Instant, bell: &Waker, packet: &mut Packet) -> Result<bool, LineEnd> {
+        let mut context = Context::from_waker(bell);
+        // Without a budget: what has used it up would ring the bell at once, and again.
+        while let Poll::Ready(Some(event)) =
+            unconstrained(self.rare.next()).poll_unpin(&mut context)
+        {
+            // What came before it is received as it was until then.
+            self.drain(now, packet);
+            match event {
+                Event::Ordered(None) => return Err(LineEnd::ShutDown),
+                Event::Ordered(Some((Order::End(end), _))) => return Err(end),
+                Event::Ordered(Some((Order::Receive(media), orders))) => {
+                    self.reception.line.change(now, MediaLine::clone(&media));
+                    self.rare.push(ordered(orders));
+                }
+                Event::Retired => {
+                    tracing::debug!(
+                        session = self.reception.session.0,
+                        line = self.reception.index,
+                        "A leg is retired; its line is drained."
+                    );
+                    self.reception.line.end(LineEnd::Retired);
+                }
+            }
+        }
+        let Some(opening) = self.reception.line.opened(&context) else {
+            return Ok(true);
+        };
+        let is_drained = self.drain(now, packet);
+        if is_drained {
+            self.reception.line.emptied(opening);
+        }
+        Ok(is_drained)
+    }
+
+    /// Takes one datagram, if there is one. An error when the socket failed for good.
+    fn read(&mut self, now: Instant, port: Port, packet: &mut Packet) -> Result<(), LineEnd> {
+        let read = self.socket(port).recv_from(packet);
+        let line = &mut self.reception.line;
+        match (read, port) {
+            (Ok((length, from)), Port::Rtcp) => line.rtcp(now, from, &packet[..length]),
+            (Ok((length, from)), Port::Rtp) => {
+                self.failures = 0;
+                match packet.get(..length).filter(|it| it.len() < packet.len()) {
+                    Some(bytes) => line.rtp(now, from, bytes),
+                    None => line.oversized(),
+                }
+                line.settle(now);
+            }
+            (Err(error), _) if error.kind() == io::ErrorKind::WouldBlock => {}
+            (Err(error), _) => {
+                self.failures += 1;
+                if self.failures > FAILURES_MAX {
+                    tracing::error!(%error, "An RTP socket failed; its leg ends.");
+                    return Err(LineEnd::SocketLost);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes all that waits in the RTP socket: what a gate has opened behind is put aside. False if
+    /// there is more.
+    fn drain(&mut self, now: Instant, packet: &mut Packet) -> bool {
+        let Reception { line, lease, .. } = &mut self.reception;
+        for _ in 0..DRAINED_MAX {
+            match lease.rtp().recv_from(packet) {
+                Ok((length, from)) if length < packet.len() => {
+                    line.rtp(now, from, &packet[..length])
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    line.settle(now);
+                    return true;
+                }
+                // What an ICMP message tells; the next call reads on.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        false
     }
 
     /// When to look again.
-    fn tick(&mut self, reading: &mut Reading) -> Instant {
-        let now = Instant::now();
-        self.line.tick(now);
-        self.metrics.siprec().line(&self.line.take_tally());
-        if now >= reading.report_at {
-            if let Some(jitter) = self.line.jitter() {
-                self.metrics.siprec().jitter(jitter);
+    fn tick(&mut self, now: Instant) -> Instant {
+        let Reception { line, metrics, .. } = &mut self.reception;
+        line.tick(now);
+        metrics.siprec().line(&line.take_tally());
+        if now >= self.report_at {
+            if let Some(jitter) = line.jitter() {
+                metrics.siprec().jitter(jitter);
             }
-            self.report(false);
-            let interval = rtp::rtcp::interval(self.rtcp_interval, false, random::number());
-            reading.report_at = now + interval;
+            self.report(now, false);
+            let every = self.reception.rtcp_interval;
+            self.report_at = now + rtp::rtcp::interval(every, false, random::number());
         }
-        let silent = self.line.silent_for(now);
-        self.watch(silent, reading);
+        let silent = self.reception.line.silent_for(now);
+        self.watch(silent);
         match silent {
             Some(silent) if silent < TICK => now + TICK,
             _ => now + SILENT_TICK,
@@ -169,143 +225,66 @@ impl LineTask {
 
     /// Tells the signalling task when the line falls silent for too long, and when it is heard
     /// again.
-    fn watch(&self, silent: Option<Duration>, reading: &mut Reading) {
-        if self.media_timeout.is_zero() {
+    fn watch(&mut self, silent: Option<Duration>) {
+        let Reception {
+            session,
+            index,
+            media_timeout,
+            ..
+        } = self.reception;
+        if media_timeout.is_zero() {
             return;
         }
-        let is_silent = silent.is_some_and(|silent| silent >= self.media_timeout);
-        if is_silent != reading.silence_told {
+        let is_silent = silent.is_some_and(|silent| silent >= media_timeout);
+        if is_silent != self.silence_told {
             let signal = Signal::Silent {
-                session: self.session,
-                line: self.index,
+                session,
+                line: index,
                 is_silent,
             };
             // Without room it is told at the next tick.
-            if self.signals.try_send(signal).is_ok() {
-                reading.silence_told = is_silent;
+            if self.reception.signals.try_send(signal).is_ok() {
+                self.silence_told = is_silent;
             }
         }
     }
 
-    fn report(&mut self, leaving: bool) {
-        let Some((to, bytes)) = self.line.report(Instant::now(), leaving) else {
+    fn report(&mut self, now: Instant, leaving: bool) {
+        let Some((to, bytes)) = self.reception.line.report(now, leaving) else {
             return;
         };
-        let socket = match self.line.is_muxed() {
-            true => self.lease.rtp(),
-            false => self.lease.rtcp(),
+        let socket = match self.reception.line.is_muxed() {
+            true => self.socket(Port::Rtp),
+            false => self.socket(Port::Rtcp),
         };
-        if let Err(error) = socket.try_send_to(&bytes, to) {
+        if let Err(error) = socket.send_to(&bytes, to) {
             tracing::debug!(%error, "A receiver report could not be sent.");
         }
     }
+
+    /// The line is over.
+    fn end(mut self, now: Instant, end: LineEnd) {
+        self.reception.line.end(end);
+        self.report(now, true);
+        let Reception { line, metrics, .. } = &mut self.reception;
+        metrics.siprec().line(&line.take_tally());
+        metrics.siprec().line_ended(end);
+    }
 }
 
-fn ordered(mut orders: watch::Receiver<Order>) -> BoxFuture<'static, Woken> {
+fn ordered(mut orders: watch::Receiver<Order>) -> BoxFuture<'static, Event> {
     Box::pin(async move {
         if orders.changed().await.is_err() {
-            return Woken::Ordered(None);
+            return Event::Ordered(None);
         }
         let order = orders.borrow_and_update().clone();
-        Woken::Ordered(Some((order, orders)))
+        Event::Ordered(Some((order, orders)))
     })
 }
 
-fn retired(retired: CancellationToken) -> BoxFuture<'static, Woken> {
+fn retired(retired: CancellationToken) -> BoxFuture<'static, Event> {
     Box::pin(async move {
         retired.cancelled().await;
-        Woken::Retired
+        Event::Retired
     })
-}
-
-fn ticked(at: Instant) -> BoxFuture<'static, Woken> {
-    Box::pin(async move {
-        tokio::time::sleep_until(at.into()).await;
-        Woken::Ticked
-    })
-}
-
-/// Takes all that has arrived. Ready only when a socket failed for good.
-///
-/// It ends at the latest when tokio's budget for one poll is used up; then the task comes back.
-fn poll_packets(
-    context: &mut Context<'_>,
-    line: &mut Line,
-    lease: &Lease,
-    reading: &mut Reading,
-) -> Poll<io::Error> {
-    let now = Instant::now();
-    if let Some(opening) = line.opened(context) {
-        if empty(now, line, lease.rtp(), &mut reading.packet) {
-            line.emptied(opening);
-        } else {
-            context.waker().wake_by_ref();
-        }
-    }
-    while let Poll::Ready(read) = poll_packet(context, lease.rtp(), &mut reading.packet) {
-        match read {
-            Ok((bytes, from)) if bytes.len() < PACKET_BYTES_MAX => {
-                reading.failures = 0;
-                line.rtp(now, from, bytes);
-            }
-            Ok(_) => line.oversized(),
-            Err(error) => {
-                reading.failures += 1;
-                if reading.failures > FAILURES_MAX {
-                    return Poll::Ready(error);
-                }
-            }
-        }
-    }
-    line.settle(now);
-    while let Poll::Ready(read) = poll_packet(context, lease.rtcp(), &mut reading.packet) {
-        match read {
-            Ok((bytes, from)) => line.rtcp(now, from, bytes),
-            Err(error) => {
-                reading.failures += 1;
-                if reading.failures > FAILURES_MAX {
-                    return Poll::Ready(error);
-                }
-            }
-        }
-    }
-    Poll::Pending
-}
-
-/// Puts aside all that waits in the socket, of which the kernel is asked: tokio may not know of it
-/// yet. False if there is more.
-fn empty(
-    now: Instant,
-    line: &mut Line,
-    socket: &UdpSocket,
-    packet: &mut [u8; PACKET_BYTES_MAX],
-) -> bool {
-    for _ in 0..EMPTIED_MAX {
-        match recvfrom(socket, &mut packet[..], RecvFlags::DONTWAIT) {
-            Ok((length, _, from)) => {
-                let from = from.and_then(|from| SocketAddr::try_from(from).ok());
-                if let Some(from) = from.filter(|_| length < PACKET_BYTES_MAX) {
-                    line.rtp(now, from, &packet[..length]);
-                }
-            }
-            Err(Errno::AGAIN) => {
-                line.settle(now);
-                return true;
-            }
-            // What an ICMP message tells; the next call reads on.
-            Err(_) => {}
-        }
-    }
-    false
-}
-
-fn poll_packet<'a>(
-    context: &mut Context<'_>,
-    socket: &UdpSocket,
-    packet: &'a mut [u8; PACKET_BYTES_MAX],
-) -> Poll<io::Result<(&'a [u8], SocketAddr)>> {
-    let mut buffer = ReadBuf::new(packet);
-    let from = ready!(socket.poll_recv_from(context, &mut buffer));
-    let length = buffer.filled().len();
-    Poll::Ready(from.map(|from| (&packet[..length], from)))
 }

@@ -6,12 +6,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::UdpSocket;
 
 use crate::metrics::Metrics;
 use crate::siprec::config::PortRange;
@@ -43,6 +42,7 @@ pub(crate) struct Lease {
     ports: Arc<Ports>,
 }
 
+/// They are a reader's to wait for, and nobody else's.
 #[derive(Debug)]
 struct Pair {
     rtp: UdpSocket,
@@ -181,7 +181,7 @@ impl Ports {
         socket.set_recv_buffer_size(self.buffer)?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
-        UdpSocket::from_std(socket.into())
+        Ok(socket.into())
     }
 
     fn pool(&self) -> MutexGuard<'_, Pool> {

@@ -64,7 +64,7 @@ async fn with_too_few_pairs_none_is_leased() {
 #[tokio::test]
 async fn a_pair_that_somebody_else_has_is_skipped() {
     let (ports, _metrics) = ports(41_060, 3, 0);
-    let _theirs = std::net::UdpSocket::bind("127.0.0.1:41061").unwrap();
+    let _theirs = UdpSocket::bind("127.0.0.1:41061").unwrap();
     let leases = ports.lease(Instant::now(), loopback(), 2).unwrap();
     assert_eq!(numbers(&leases), [41_062, 41_064]);
 }
@@ -101,7 +101,7 @@ async fn datagrams_that_find_no_room_are_dropped_by_the_kernel_and_seen() {
     let ports = Ports::new(range, 0, (QUARANTINE, 1), Arc::clone(&metrics));
     let leases = ports.lease(Instant::now(), loopback(), 1).unwrap();
     let target = leases[0].rtp().local_addr().unwrap();
-    let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
     for _ in 0..1000 {
         sender.send_to(&[0; 172], target).unwrap();
     }
