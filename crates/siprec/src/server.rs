@@ -39,7 +39,7 @@ use crate::metadata::Recording;
 use crate::offer::Format;
 use crate::roles::LineRole;
 use crate::sdes::CryptoLine;
-use crate::server::ask::Errand;
+use crate::server::ask::{Errand, Purpose};
 use crate::server::rates::Rates;
 use crate::session::{Phase, Session, Wait};
 use crate::timer::Deadlines;
@@ -138,6 +138,9 @@ pub enum Input {
     Snapshot { session: SessionId },
     /// Take no new sessions; they are answered 503, OPTIONS too.
     Drain,
+    /// Take no new sessions for this reason, which is not the server's own, until it is `None`;
+    /// they are answered 503, OPTIONS too.
+    Full { why: Option<&'static str> },
     /// Time has passed.
     Tick,
 }
@@ -289,6 +292,8 @@ pub enum Notice {
     UnknownSource,
     /// A message of a known source went over its rate.
     RateLimited,
+    /// A session was refused as [`Input::Full`] says.
+    TurnedAway,
 }
 
 /// Fills bytes with unpredictable ones: tags, branches, SRTP keys.
@@ -309,6 +314,7 @@ pub struct Server {
     rates: Rates,
     outputs: VecDeque<Output>,
     is_draining: bool,
+    full: Option<&'static str>,
     sessions_begun: u64,
 }
 
@@ -339,6 +345,7 @@ impl Server {
             deadlines: Deadlines::new(),
             outputs: VecDeque::new(),
             is_draining: false,
+            full: None,
             sessions_begun: 0,
         }
     }
@@ -363,6 +370,7 @@ impl Server {
             }
             Input::Snapshot { session } => self.ask_snapshot(now, session),
             Input::Drain => self.is_draining = true,
+            Input::Full { why } => self.full = why,
             Input::Tick => {
                 self.transactions.tick(now);
                 while let Some(wake) = self.deadlines.due(now) {
@@ -388,6 +396,12 @@ impl Server {
     pub fn sessions(&self) -> usize {
         let runs = |session: &&Session| !matches!(session.phase, Phase::Ended(_));
         self.sessions.values().filter(runs).count()
+    }
+
+    /// Sessions that are over and whose BYE nobody has answered yet.
+    pub fn goodbyes(&self) -> usize {
+        let is_bye = |errand: &&Errand| errand.purpose == Purpose::Bye;
+        self.errands.values().filter(is_bye).count()
     }
 
     /// Whether nothing is left of any session, request or transaction.

@@ -76,7 +76,11 @@ impl Server {
             self.notice(Notice::RateLimited);
             return Err(self.unavailable("the source sends too many INVITEs"));
         }
-        self.capacity(Some(trunk))?;
+        self.capacity(Some(trunk)).inspect_err(|refusal| {
+            if self.full.is_some_and(|why| refusal.why == why) {
+                self.outputs.push_back(Output::Notice(Notice::TurnedAway));
+            }
+        })?;
         let rules = self.trunk(trunk);
         let formality = checks::formality(&request.headers);
         if !rules.accept_anyway {

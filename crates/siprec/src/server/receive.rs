@@ -153,6 +153,8 @@ impl Server {
         });
         let why = if self.is_draining {
             "no new sessions are taken"
+        } else if let Some(why) = self.full {
+            why
         } else if running >= self.config.sessions_max {
             "the server has as many sessions as it may have"
         } else if is_trunk_full {

@@ -207,6 +207,10 @@ fn happen(world: &mut World, what: &str) -> Result<(), String> {
     match (verb, rest) {
         ("closed", _) => world.tell(Input::Closed { connection: 1 }),
         ("drain", _) => world.tell(Input::Drain),
+        ("full", "") => world.tell(Input::Full { why: None }),
+        ("full", why) => world.tell(Input::Full {
+            why: Some(String::leak(why.to_owned())),
+        }),
         ("end", reason) => world.tell(Input::End {
             session,
             reason: reason.to_owned(),
