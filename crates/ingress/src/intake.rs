@@ -13,6 +13,9 @@ use call::ending::{Ending, Fault};
 use call::feed::{self, LegControl, LegFeed, MediaClock};
 use call::leg::{Gate, LegConfig, LegStats};
 use call::name::{CallName, Guid, LegId, Role, Side};
+use call::start::Wish;
+
+use crate::admission::{AdmissionControl, LegPlace, Permit};
 
 /// Opens legs. Cheap to clone; every adapter has one.
 #[derive(Clone, Debug)]
@@ -20,6 +23,9 @@ pub struct Intake {
     config: LegConfig,
     arrivals: mpsc::UnboundedSender<Arrival>,
     next: Arc<AtomicU64>,
+    admission: AdmissionControl,
+    /// Of the one call whose legs are opened here, if it is one call's.
+    permit: Option<Arc<Permit>>,
 }
 
 /// What the gateway hears of legs: for each one an opening, then an ending.
@@ -74,6 +80,9 @@ pub struct Introduction {
     pub names: Vec<Guid>,
     /// Who speaks, if the platform says so; a start that names an order overrides it.
     pub role: Option<SuggestedRole>,
+    /// To which speech service its sound shall go, where a start does not say. Nobody has looked
+    /// yet whether there is such a service.
+    pub wish: Wish,
     /// Set to true when the leg's gate opens and to false when it shuts, where the platform has to
     /// be told. Each true is answered by [`Teller::granted`] or [`Teller::refused`]; until then
     /// nobody is told that the leg is heard.
@@ -106,6 +115,8 @@ pub struct Feed {
     id: LegId,
     /// Present until the feed is dropped.
     leg: Option<LegFeed>,
+    /// Free when the leg is gone.
+    _place: LegPlace,
     ending: Ending,
     retire: CancellationToken,
     arrivals: mpsc::UnboundedSender<Arrival>,
@@ -113,20 +124,43 @@ pub struct Feed {
 
 impl Intake {
     /// The door, and what comes through it.
+    pub fn new(config: LegConfig) -> (Self, mpsc::UnboundedReceiver<Arrival>) {
+        Self::counted(config, AdmissionControl::default())
+    }
+
+    /// The same, and its legs and their calls are counted.
     #[expect(
         clippy::disallowed_methods,
         reason = "a leg arrives twice; the adapters' limits on sockets bound the legs"
     )]
-    pub fn new(config: LegConfig) -> (Self, mpsc::UnboundedReceiver<Arrival>) {
+    pub fn counted(
+        config: LegConfig,
+        admission: AdmissionControl,
+    ) -> (Self, mpsc::UnboundedReceiver<Arrival>) {
         let (arrivals, receiver) = mpsc::unbounded_channel();
         (
             Self {
                 config,
                 arrivals,
                 next: Arc::default(),
+                admission,
+                permit: None,
             },
             receiver,
         )
+    }
+
+    /// Who says whether another call may come.
+    pub fn admission(&self) -> &AdmissionControl {
+        &self.admission
+    }
+
+    /// The door for one call that was admitted, which is in until the last clone of this is gone.
+    pub fn admitted(&self, permit: Permit) -> Self {
+        Self {
+            permit: Some(Arc::new(permit)),
+            ..self.clone()
+        }
     }
 
     /// Opens a leg with its gate shut. Legs of one media session share one clock.
@@ -151,11 +185,16 @@ impl Intake {
             control,
             retire: retire.clone(),
         };
+        let place = self.admission.leg();
+        if let Some(permit) = &self.permit {
+            permit.legs_are_there();
+        }
         tell(&self.arrivals, Arrival::Opened(opened));
         let ending = Ending::new(Fault::Unknown, "dropped");
         Feed {
             id,
             leg: Some(leg),
+            _place: place,
             ending,
             retire,
             arrivals: self.arrivals.clone(),
@@ -172,6 +211,7 @@ impl Introduction {
             identifiers,
             names: Vec::new(),
             role: None,
+            wish: Wish::default(),
             wanted: None,
         }
     }

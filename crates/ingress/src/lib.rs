@@ -6,6 +6,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, missing_docs))]
 
+pub mod admission;
 pub mod intake;
 mod labels;
 pub mod metrics;

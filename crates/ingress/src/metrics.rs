@@ -6,6 +6,7 @@ use prometheus::{Counter, CounterVec, IntCounter, IntCounterVec, IntGauge, Opts,
 
 use call::audio::SAMPLE_RATE;
 
+use crate::admission::Limit;
 use crate::metrics::siprec::SiprecMetrics;
 use crate::twilio::tally::{
     Admission, Bad, EventName, GATE_NAMES, GapCause, Ignored, LegEnd, SocketEnd, Tally, Unsupported,
@@ -14,6 +15,7 @@ use crate::twilio::tally::{
 /// The counters of all adapters.
 #[derive(Debug)]
 pub struct Metrics {
+    turned_away: Vec<IntCounter>,
     sockets: IntGauge,
     upgrades: Vec<IntCounter>,
     sockets_ended: Vec<IntCounter>,
@@ -122,6 +124,11 @@ const SINGLES: &[Single] = &[
         help: "Repeated start messages ignored.",
         count: |tally| tally.starts_repeated,
     },
+    Single {
+        name: "antiphon_twilio_parameters_ignored_total",
+        help: "Parameters named antiphon.… that are empty, too long, too many, or there twice.",
+        count: |tally| tally.parameters_ignored,
+    },
 ];
 
 impl Metrics {
@@ -129,6 +136,10 @@ impl Metrics {
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let sockets = IntGauge::new("antiphon_twilio_sockets", "Open Media Streams sockets.")?;
         registry.register(Box::new(sockets.clone()))?;
+        let turned_away = Opts::new(
+            "antiphon_admission_refusals_total",
+            "Calls turned away because there was too much of something, by of what.",
+        );
         let upgrades = Opts::new(
             "antiphon_twilio_upgrades_total",
             "Requests to open a socket, by result.",
@@ -147,6 +158,7 @@ impl Metrics {
             Ok(counter)
         });
         Ok(Self {
+            turned_away: counters(registry, turned_away, "reason", Limit::TEXTS)?,
             sockets,
             upgrades: counters(registry, upgrades, "result", Admission::TEXTS)?,
             sockets_ended: counters(registry, ended, "reason", SocketEnd::TEXTS)?,
@@ -160,6 +172,11 @@ impl Metrics {
     /// Those of SIPREC.
     pub fn siprec(&self) -> &SiprecMetrics {
         &self.siprec
+    }
+
+    /// A call was turned away.
+    pub fn turned_away(&self, limit: Limit) {
+        self.turned_away[limit as usize].inc();
     }
 
     /// A request to open a socket was answered.
@@ -259,6 +276,7 @@ mod tests {
             untimed: count(),
             unlisted_tracks: count(),
             starts_repeated: count(),
+            parameters_ignored: count(),
         };
         metrics.record(&tally);
         let mut values: Vec<u64> = registry

@@ -1,8 +1,8 @@
 //! A SIPREC recording server: SIP over UDP, TCP and TLS, and the RTP of the sessions it takes.
 //!
 //! The crate `siprec` decides what is said and `rtp` where a packet belongs; here are the sockets.
-//! One task owns the server and all sessions; each connection has a task, and each media line.
-//! Reading media waits for nothing behind it.
+//! One task owns the server and all sessions; each connection has a task; media lines are read by a
+//! few, many lines each. Reading media waits for nothing behind it.
 //!
 //! A leg that is retired, because newer media took its place, leaves its session alone: the line is
 //! read and forgotten until the peer ends the session. A BYE of ours could end the recorded call
@@ -47,6 +47,7 @@ use crate::intake::Intake;
 use crate::metrics::Metrics;
 use crate::siprec::config::{Listen, SiprecConfig};
 use crate::siprec::connections::{Connections, Deps};
+use crate::siprec::media::Readers;
 use crate::siprec::peers::Peers;
 use crate::siprec::ports::Ports;
 use crate::siprec::signalling::{Orders, Signalling, World};
@@ -264,6 +265,7 @@ impl Siprec {
             intake,
             metrics,
             ports,
+            readers: Readers::new(config.rtp_read_interval, tasks.clone()),
             connections,
             sockets,
             signals,

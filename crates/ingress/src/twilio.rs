@@ -9,6 +9,7 @@ pub mod binding;
 pub mod feeds;
 pub mod fuzz;
 pub mod message;
+pub mod parameters;
 pub mod payload;
 mod refusal;
 pub mod session;
@@ -36,6 +37,7 @@ use url::Url;
 
 use call::private::Private;
 
+use crate::admission::Permit;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
 use crate::twilio::refusal::Refusal;
@@ -95,6 +97,13 @@ pub struct Twilio {
     draining: AtomicBool,
     shutdown: CancellationToken,
     tasks: TaskTracker,
+}
+
+/// What one socket holds as long as it is there: a place among Twilio's, and one among all calls.
+#[derive(Debug)]
+struct Places {
+    socket: OwnedSemaphorePermit,
+    call: Permit,
 }
 
 /// What can be replaced while we run.
@@ -241,14 +250,14 @@ impl Twilio {
     ) -> Response {
         let admitted = self
             .admit(token, uri, headers)
-            .and_then(|permit| match upgrade {
-                Ok(upgrade) => Ok((permit, upgrade)),
+            .and_then(|places| match upgrade {
+                Ok(upgrade) => Ok((places, upgrade)),
                 Err(_) => Err(Admission::NotWebSocket),
             });
         match admitted {
-            Ok((permit, upgrade)) => {
+            Ok((places, upgrade)) => {
                 self.metrics.admission(Admission::Accepted);
-                self.run(permit, upgrade)
+                self.run(places, upgrade)
             }
             Err(admission) => {
                 self.metrics.admission(admission);
@@ -257,12 +266,7 @@ impl Twilio {
         }
     }
 
-    fn admit(
-        &self,
-        token: &str,
-        uri: &Uri,
-        headers: &HeaderMap,
-    ) -> Result<OwnedSemaphorePermit, Admission> {
+    fn admit(&self, token: &str, uri: &Uri, headers: &HeaderMap) -> Result<Places, Admission> {
         if self.draining.load(Ordering::Acquire) {
             return Err(Admission::Draining);
         }
@@ -289,24 +293,32 @@ impl Twilio {
                 BadSignature::Unknown => Admission::UnknownAlgorithm,
             })?;
         }
-        Arc::clone(&self.permits)
-            .try_acquire_owned()
-            .map_err(|_| Admission::Full)
+        let socket = Arc::clone(&self.permits).try_acquire_owned();
+        let socket = socket.map_err(|_| Admission::Full)?;
+        let call = self.intake.admission().admit().map_err(|limit| {
+            self.metrics.turned_away(limit);
+            Admission::Overloaded
+        })?;
+        Ok(Places { socket, call })
     }
 
-    fn run(self: &Arc<Self>, permit: OwnedSemaphorePermit, upgrade: WebSocketUpgrade) -> Response {
+    fn run(self: &Arc<Self>, places: Places, upgrade: WebSocketUpgrade) -> Response {
         let twilio = Arc::clone(self);
         let tracked = self.tasks.token();
+        let Places {
+            socket: place,
+            call,
+        } = places;
         socket::tune(upgrade, self.config.message_bytes_max).on_upgrade(move |socket| async move {
             let task = SocketTask::new(
                 socket,
                 twilio.config.session_limits(),
-                twilio.intake.clone(),
+                twilio.intake.admitted(call),
                 Arc::clone(&twilio.metrics),
                 twilio.shutdown.clone(),
             );
             task.run().await;
-            drop(permit);
+            drop(place);
             drop(tracked);
         })
     }

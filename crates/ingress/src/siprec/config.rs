@@ -1,5 +1,6 @@
 //! What can be set: listeners, ports, trunks, limits. One field a key of the configuration.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use call::leg::LegConfig;
+use call::start::Wish;
 use siprec::framing::MessageLimits;
 use siprec::server::ServerConfig;
 
@@ -30,6 +32,9 @@ pub struct SiprecConfig {
     pub public_addresses: Vec<IpAddr>,
     /// Who may record here. Empty: nobody.
     pub trunks: Vec<Trunk>,
+    /// By the name of a trunk: to which speech service the sound of its sessions shall go, where a
+    /// start does not say.
+    pub wishes: HashMap<String, Wish>,
     /// Sources that no trunk knows get no answer at all instead of 403. Default false.
     pub silent_to_unknown: bool,
     /// Certificates of TLS listeners.
@@ -53,6 +58,8 @@ pub struct SiprecConfig {
     /// Receive buffer asked for on each RTP socket, in bytes; the kernel may give less. Default
     /// 256 KiB.
     pub rtp_socket_buffer: usize,
+    /// RTP sockets are read so often; a packet waits half as long in the mean. Default 5 ms.
+    pub rtp_read_interval: Duration,
     /// A pair of ports rests so long before it is used again. Default 5 s.
     pub rtp_port_quarantine: Duration,
     /// A session on none of whose active lines a packet came for so long is ended; zero: never.
@@ -173,6 +180,7 @@ impl Default for SiprecConfig {
             },
             public_addresses: Vec::new(),
             trunks: Vec::new(),
+            wishes: HashMap::new(),
             silent_to_unknown: false,
             tls: TlsSettings::default(),
             head_bytes_max: 32 * 1024,
@@ -184,6 +192,7 @@ impl Default for SiprecConfig {
             connection_queue_max: 256,
             messages_queue_max: 1_024,
             rtp_socket_buffer: 256 * 1024,
+            rtp_read_interval: Duration::from_millis(5),
             rtp_port_quarantine: Duration::from_secs(5),
             media_timeout: Duration::ZERO,
             source_packets: 3,

@@ -34,7 +34,8 @@ impl Notices {
         self.metrics.siprec().notice(notice);
         let is_worth_a_line = match notice {
             Notice::Answered { why, .. } => why.is_some(),
-            Notice::Request(_) => false,
+            // Its answer says it.
+            Notice::Request(_) | Notice::TurnedAway => false,
             _ => true,
         };
         if is_worth_a_line && self.has_room(now) {
@@ -74,7 +75,7 @@ fn log(notice: &Notice) {
         } => {
             tracing::info!(method, status, why, "A SIP request was refused.");
         }
-        Notice::Answered { .. } | Notice::Request(_) => {}
+        Notice::Answered { .. } | Notice::Request(_) | Notice::TurnedAway => {}
         Notice::BadMetadata { why } => {
             tracing::warn!(
                 why,

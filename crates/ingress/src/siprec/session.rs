@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use call::name::{CallName, Namespace};
+use call::start::Wish;
 use siprec::server::{MediaLine, SessionFacts};
-use siprec::trunk::{BeforeStart, Trunk};
+use siprec::trunk::BeforeStart;
 use tokio::sync::watch;
 
 use crate::intake::{Introduction, Learned, Teller};
 use crate::siprec::clock::SessionClock;
+use crate::siprec::config::SiprecConfig;
 use crate::siprec::media::Order;
 use crate::siprec::naming;
 use crate::siprec::tally::LineEnd;
@@ -25,6 +27,8 @@ pub(crate) struct Session {
     pub(crate) began: Instant,
     lines: BTreeMap<usize, Entry>,
     manner: Manner,
+    /// What its trunk asks of the speech service.
+    wish: Wish,
     /// Whether sound flows or was asked for.
     sound: bool,
     /// Times it was asked for that are not answered yet.
@@ -57,9 +61,11 @@ impl Session {
         facts: SessionFacts,
         call: CallName,
         clock: Arc<SessionClock>,
-        trunks: &[Trunk],
+        config: &SiprecConfig,
     ) -> Self {
-        let trunk = trunks.iter().find(|trunk| trunk.name == facts.trunk);
+        let mut trunks = config.trunks.iter();
+        let trunk = trunks.find(|trunk| trunk.name == facts.trunk);
+        let wish = config.wishes.get(&facts.trunk);
         let manner = trunk.map_or_else(Manner::default, |trunk| Manner {
             asks: trunk.answer == BeforeStart::Inactive || trunk.pause_on_stop,
             pauses: trunk.pause_on_stop,
@@ -71,6 +77,7 @@ impl Session {
             began: now,
             lines: BTreeMap::new(),
             manner,
+            wish: wish.cloned().unwrap_or_default(),
             sound: false,
             asked: 0,
         }
@@ -116,6 +123,7 @@ impl Session {
         Introduction {
             names,
             role: self.role_of(line).map(naming::role),
+            wish: self.wish.clone(),
             wanted,
             ..Introduction::new(self.call.clone(), side, identifiers)
         }

@@ -9,18 +9,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use siprec::server::{Input, Output, Server, SessionId};
+use siprec::message::{Message, Method, NameAddr};
+use siprec::server::{Input, Notice, Output, Server, SessionId};
 use siprec::transaction::{Flow, Transport};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admission::{Limit, Permit};
 use crate::intake::Intake;
 use crate::metrics::Metrics;
 use crate::siprec::calls::Calls;
 use crate::siprec::config::SiprecConfig;
 use crate::siprec::connections::Connections;
+use crate::siprec::media::Readers;
 use crate::siprec::notices::Notices;
 use crate::siprec::ports::{Lease, Ports};
 use crate::siprec::session::{Entry, Session};
@@ -37,6 +40,7 @@ pub(crate) struct World {
     pub(crate) intake: Intake,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) ports: Arc<Ports>,
+    pub(crate) readers: Readers,
     pub(crate) connections: Connections,
     /// UDP listeners, by index; none where another kind of listener is.
     pub(crate) sockets: Vec<Option<Arc<UdpSocket>>>,
@@ -57,6 +61,10 @@ pub(crate) struct Signalling {
     server: Server,
     world: World,
     sessions: HashMap<SessionId, Session>,
+    /// As many as the server has sessions.
+    permits: Vec<Permit>,
+    /// Why the server was told to take no more of them.
+    full: Option<Limit>,
     calls: Calls,
     notices: Notices,
     /// Ports that wait for their line, or for the end of their session.
@@ -74,6 +82,8 @@ impl Signalling {
             server,
             world,
             sessions: HashMap::new(),
+            permits: Vec::new(),
+            full: None,
             calls: Calls::default(),
             notices,
             unclaimed: HashMap::new(),
@@ -83,7 +93,8 @@ impl Signalling {
         }
     }
 
-    /// Serves until it is told to close and every session is over, or `close_timeout` is.
+    /// Serves until it is told to close and every session is over and has been said goodbye to, or
+    /// `close_timeout` is.
     pub(crate) async fn run(mut self, mut signals: mpsc::Receiver<Signal>, orders: Orders) {
         let mut close_at = None;
         loop {
@@ -110,7 +121,7 @@ impl Signalling {
                     break;
                 }
             }
-            if self.is_closing && self.server.sessions() == 0 {
+            if self.is_closing && self.server.sessions() + self.server.goodbyes() == 0 {
                 break;
             }
         }
@@ -129,11 +140,15 @@ impl Signalling {
                 flow,
                 message,
                 tls_names,
-            } => self.feed(Input::Received {
-                flow,
-                message,
-                tls_names: tls_names.to_vec(),
-            }),
+            } => {
+                let permit = self.look_for_room(&message);
+                self.feed(Input::Received {
+                    flow,
+                    message,
+                    tls_names: tls_names.to_vec(),
+                });
+                self.keep(permit);
+            }
             Signal::Silent {
                 session,
                 line,
@@ -162,6 +177,42 @@ impl Signalling {
         }
     }
 
+    /// Whoever asks for a session, or whether there could be one, is told the truth of this moment.
+    fn look_for_room(&mut self, message: &Message) -> Option<Permit> {
+        let Message::Request(request) = message else {
+            return None;
+        };
+        let admission = self.world.intake.admission();
+        let is_new = request
+            .headers
+            .to()
+            .as_ref()
+            .and_then(NameAddr::tag)
+            .is_none();
+        let admitted = match request.method {
+            Method::Invite if is_new => admission.admit().map(Some),
+            Method::Options if is_new => admission.exceeded().map_or(Ok(None), Err),
+            _ => return None,
+        };
+        let full = admitted.as_ref().err().copied();
+        if self.full != full {
+            self.full = full;
+            let why = full.map(Limit::told);
+            self.feed(Input::Full { why });
+        }
+        admitted.ok().flatten()
+    }
+
+    /// A permit is kept if there is one session more.
+    fn keep(&mut self, permit: Option<Permit>) {
+        if let Some(permit) = permit
+            && self.permits.len() < self.server.sessions()
+        {
+            permit.legs_are_there();
+            self.permits.push(permit);
+        }
+    }
+
     fn close(&mut self) {
         self.is_closing = true;
         let running: Vec<SessionId> = self.sessions.keys().copied().collect();
@@ -185,6 +236,7 @@ impl Signalling {
             entry.end(LineEnd::Removed);
         }
         let sessions = self.server.sessions();
+        self.permits.truncate(sessions);
         self.world.sessions.store(sessions, Ordering::Release);
     }
 
@@ -215,7 +267,12 @@ impl Signalling {
                 line,
                 media,
             } => self.line_opened(now, session, (line, *media)),
-            Output::Notice(notice) => self.notices.take(now, &notice),
+            Output::Notice(notice) => {
+                if let (Notice::TurnedAway, Some(limit)) = (&notice, self.full) {
+                    self.world.metrics.turned_away(limit);
+                }
+                self.notices.take(now, &notice);
+            }
             Output::SessionEnded { session, ending } => self.session_ended(now, session, ending),
             Output::SessionLearned(facts) => {
                 if let Some(known) = self.sessions.get_mut(&facts.session) {

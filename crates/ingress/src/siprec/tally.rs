@@ -91,6 +91,8 @@ labels! {
         RateLimited = "rate_limited",
         /// A request of ours failed.
         RequestFailed = "request_failed",
+        /// An INVITE came while the gateway had too much of something.
+        TurnedAway = "turned_away",
         /// A message from a source that no trunk knows.
         UnknownSource = "unknown_source",
     }
@@ -226,6 +228,7 @@ impl Noticed {
             Notice::LineRejected { .. } => Some(Self::LineRejected),
             Notice::RateLimited => Some(Self::RateLimited),
             Notice::RequestFailed { .. } => Some(Self::RequestFailed),
+            Notice::TurnedAway => Some(Self::TurnedAway),
             Notice::UnknownSource => Some(Self::UnknownSource),
         }
     }

@@ -4,10 +4,10 @@ use call::audio::Codec;
 use call::name::{CallName, Guid, Namespace};
 
 use crate::twilio::message::{MediaFormat, Start, Text};
+use crate::twilio::parameters::Parameters;
 use crate::twilio::tally::Unsupported;
 
-/// What `start` said. `customParameters` is not kept: the control API has all we need, and they
-/// may be private.
+/// What `start` said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
     /// The call.
@@ -16,6 +16,8 @@ pub struct Binding {
     pub codec: Codec,
     /// `streamSid`, `accountSid`, as far as they are told and printable.
     pub identifiers: Vec<(&'static str, String)>,
+    /// What of `customParameters` is ours.
+    pub parameters: Parameters,
 }
 
 /// Why a socket cannot be bound.
@@ -49,6 +51,7 @@ impl Binding {
                 .into_iter()
                 .filter_map(|(name, sid)| Some((name, sid?)))
                 .collect(),
+            parameters: start.custom_parameters.clone(),
         })
     }
 }

@@ -83,9 +83,15 @@ impl Feeds {
 impl Legs for Feeds {
     fn open(&mut self, now: Instant, side: Side, binding: &Binding) {
         let Binding {
-            call, identifiers, ..
+            call,
+            identifiers,
+            parameters,
+            ..
         } = binding.clone();
-        let introduction = Introduction::new(call, side, identifiers);
+        let introduction = Introduction {
+            wish: parameters.wish,
+            ..Introduction::new(call, side, identifiers)
+        };
         let feed = self.intake.open(now, &self.clock, introduction);
         let (retired, id) = (feed.retired(), feed.id());
         self.signals.push(Box::pin(async move {

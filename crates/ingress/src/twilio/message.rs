@@ -11,6 +11,7 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor}
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use crate::twilio::parameters::Parameters;
 use crate::twilio::tally::{Bad, EventName};
 
 /// One message.
@@ -75,6 +76,9 @@ pub struct Start<'a> {
     /// How the sound is encoded.
     #[serde(borrow, alias = "media_format")]
     pub media_format: Option<MediaFormat<'a>>,
+    /// What the TwiML wishes for.
+    #[serde(alias = "custom_parameters")]
+    pub custom_parameters: Parameters,
 }
 
 /// How the sound is encoded; what is missing is as Twilio always has it.

@@ -33,11 +33,13 @@ impl Refusal {
             Admission::BadSignature | Admission::MissingSignature | Admission::UnknownAlgorithm => {
                 (StatusCode::FORBIDDEN, "403-01", "Forbidden Response")
             }
-            Admission::Accepted | Admission::Draining | Admission::Full => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "503-01",
-                "Service Unavailable",
-            ),
+            Admission::Accepted | Admission::Draining | Admission::Full | Admission::Overloaded => {
+                (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "503-01",
+                    "Service Unavailable",
+                )
+            }
             Admission::NotWebSocket => (
                 StatusCode::BAD_REQUEST,
                 "400-01",

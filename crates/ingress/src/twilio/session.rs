@@ -265,6 +265,7 @@ impl Session {
 
     fn bind(&mut self, now: Instant, binding: Binding, start: &Start<'_>, legs: &mut impl Legs) {
         self.sounded = now;
+        self.tally.parameters_ignored += binding.parameters.ignored_count;
         for side in Side::BOTH {
             if start
                 .tracks

@@ -171,6 +171,9 @@ impl SocketTask {
             {
                 self.span.record("streamSid", sid.as_str());
             }
+            for parameter in &binding.parameters.ignored {
+                tracing::warn!(parameter, "A parameter of the stream cannot be used.");
+            }
             tracing::debug!("A media stream begins.");
         }
     }

@@ -29,6 +29,8 @@ labels! {
         MissingToken = "missing_token",
         /// It is no WebSocket handshake.
         NotWebSocket = "not_websocket",
+        /// The gateway has too much of something.
+        Overloaded = "overloaded",
         /// The signature's settings name an algorithm or a key we do not know.
         UnknownAlgorithm = "unknown_algorithm",
     }
@@ -181,6 +183,8 @@ pub struct Tally {
     pub unlisted_tracks: u64,
     /// A `start` that was repeated.
     pub starts_repeated: u64,
+    /// Custom parameters that have our prefix and cannot be a wish.
+    pub parameters_ignored: u64,
 }
 
 /// The gates a frame can meet, in the order of [`Tally::frames`].

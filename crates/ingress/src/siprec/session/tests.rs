@@ -1,9 +1,12 @@
+use std::collections::HashMap;
+
 use call::leg::LegConfig;
 use call::name::{Guid, LegId, Role, Side};
 use siprec::answer::{MediaPolicy, SrtpPolicy};
 use siprec::identifiers::Identifier;
 use siprec::roles::{Confidence, LineRole, Party, RolePolicy};
 use siprec::server::SessionId;
+use siprec::trunk::Trunk;
 use tokio::sync::mpsc;
 
 use super::*;
@@ -87,8 +90,16 @@ impl World {
         let facts = facts(&["one"]);
         let clock = Arc::new(SessionClock::new(Instant::now()));
         let call = Session::call_of(&facts);
-        let trunks = [trunk(answer, pause_on_stop)];
-        let session = Session::new(Instant::now(), facts, call, clock, &trunks);
+        let wish = Wish {
+            service: Some("deepgram".into()),
+            parameters: Vec::new(),
+        };
+        let config = SiprecConfig {
+            trunks: vec![trunk(answer, pause_on_stop)],
+            wishes: HashMap::from([("main".to_owned(), wish)]),
+            ..SiprecConfig::default()
+        };
+        let session = Session::new(Instant::now(), facts, call, clock, &config);
         let (intake, arrivals) = Intake::new(LegConfig::default());
         let mut world = Self {
             session,
@@ -209,6 +220,8 @@ fn a_leg_is_introduced_with_its_names_role_and_reason() {
     let known = |key| told.identifiers.iter().find(|(name, _)| *name == key);
     assert_eq!(known("label").unwrap().1, "7");
     assert_eq!(known("callId").unwrap().1, "one");
+    let service = told.wish.service.as_deref();
+    assert_eq!(service, Some("deepgram"), "as its trunk wishes");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::Signalling;
 use crate::siprec::calls::Seat;
 use crate::siprec::line::{Line, LineLimits};
-use crate::siprec::media::{LineTask, Order};
+use crate::siprec::media::{Order, Reception};
 use crate::siprec::ports::Lease;
 use crate::siprec::session::{Entry, Session};
 use crate::siprec::tally::{LineEnd, SessionEnd};
@@ -48,7 +48,7 @@ impl Signalling {
         );
         self.world.metrics.siprec().session_opened();
         let id = facts.session;
-        let session = Session::new(now, facts, call, clock, &self.world.config.trunks);
+        let session = Session::new(now, facts, call, clock, &self.world.config);
         self.sessions.insert(id, session);
     }
 
@@ -118,7 +118,7 @@ impl Signalling {
             source_timeout: config.source_timeout,
         };
         let clock = Arc::clone(&session.clock);
-        let task = LineTask {
+        let reception = Reception {
             session: id,
             index,
             line: Line::new((now, random::number()), feed, clock, media, limits),
@@ -131,7 +131,7 @@ impl Signalling {
             media_timeout: config.media_timeout,
         };
         session.insert(index, entry);
-        self.world.tasks.spawn(task.run());
+        self.world.readers.begin(reception);
     }
 
     fn claim(&mut self, session: SessionId, port: u16) -> Option<Lease> {

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use call::backlog::{GapReason, Taken};
 use call::feed::{ChunkSource, LegControl, LineConfig};
 use call::leg::{LegConfig, LegStats};
+use call::start::Wish;
 
 use super::*;
 use crate::intake::{Arrival, Intake};
@@ -40,6 +41,7 @@ struct World {
     controls: [Option<LegControl>; 2],
     sources: [Option<ChunkSource>; 2],
     opened: Vec<Leg>,
+    wishes: Vec<Wish>,
     endings: Vec<&'static str>,
     tally: Tally,
 }
@@ -57,6 +59,7 @@ impl World {
             controls: [None, None],
             sources: [None, None],
             opened: Vec::new(),
+            wishes: Vec::new(),
             endings: Vec::new(),
             tally: Tally::default(),
         }
@@ -140,6 +143,7 @@ impl World {
                         opened.introduction.call.to_string(),
                         opened.introduction.identifiers,
                     ));
+                    self.wishes.push(opened.introduction.wish);
                     self.controls[opened.introduction.side as usize] = Some(opened.control);
                 }
                 Arrival::Ended(_, ending) => self.endings.push(ending.reason),
@@ -161,6 +165,7 @@ impl World {
         self.tally.untimed += tally.untimed;
         self.tally.unlisted_tracks += tally.unlisted_tracks;
         self.tally.starts_repeated += tally.starts_repeated;
+        self.tally.parameters_ignored += tally.parameters_ignored;
     }
 
     fn stats(&self, side: Side) -> LegStats {
@@ -217,6 +222,31 @@ fn sha256(samples: &[i16]) -> String {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
+}
+
+#[test]
+fn what_the_twiml_wishes_for_goes_with_each_leg_and_fails_no_start() {
+    let mut world = World::new();
+    let parameters = r#"{"antiphon.service":"deepgram","antiphon.model":"nova-3",
+        "antiphon.":"nameless","antiphon.empty":"","name":"a private thing"}"#;
+    let start = START.replace("{}}", &format!("{parameters}}}"));
+    assert_eq!(world.tell(&start), Verdict::Go);
+    let [first, second] = &world.wishes[..] else {
+        panic!("{:?}", world.wishes)
+    };
+    assert_eq!(first, second);
+    assert_eq!(first.service.as_deref(), Some("deepgram"));
+    let [(name, value)] = &first.parameters[..] else {
+        panic!("{first:?}")
+    };
+    assert_eq!((&**name, value.reveal().as_str()), ("model", "nova-3"));
+    assert_eq!(world.tally.parameters_ignored, 2);
+    let binding = world.session.binding().unwrap();
+    assert_eq!(binding.parameters.ignored, ["antiphon.empty"]);
+    let mut world = World::new();
+    let nonsense = START.replace("\"customParameters\":{}", "\"customParameters\":[7]");
+    assert_eq!(world.tell(&nonsense), Verdict::Go);
+    assert!(world.wishes.iter().all(Wish::is_empty) && world.wishes.len() == 2);
 }
 
 #[test]
