@@ -9,9 +9,11 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
 use bytes::Bytes;
-use call::name::Namespace;
-use call::start::Phrase;
+use call::name::{Namespace, Role};
+use call::start::{Phrase, Wish};
+use ingress::admission::AdmissionControl;
 use tokio_util::sync::CancellationToken;
+use upstream::service::BadParameter;
 use uuid::Uuid;
 
 use crate::events::Bus;
@@ -53,6 +55,8 @@ pub struct ApiState {
     pub keys: ApiKeys,
     /// Makes the WebSocket URL for Twilio, with a fresh token.
     pub streaming_url: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Whether a stream of this role may wish for this.
+    pub wishes: Arc<WishCheck>,
     /// What `/metrics` shows.
     pub registry: prometheus::Registry,
     /// The program's own metrics, registered there.
@@ -61,11 +65,16 @@ pub struct ApiState {
     pub settings: ApiSettings,
     /// Cancelled when the gateway begins to drain: readiness goes, new streams get 503-01.
     pub draining: CancellationToken,
+    /// Of what there is too much for new calls: readiness goes.
+    pub admission: AdmissionControl,
     /// Which build this is.
     pub build: Build,
     /// Makes request ids and stream ids.
     pub ids: Arc<dyn Fn() -> Uuid + Send + Sync>,
 }
+
+/// Says whether a stream of a role may wish for something.
+pub type WishCheck = dyn Fn(Role, &Wish) -> Result<(), BadParameter> + Send + Sync;
 
 /// Limits and defaults of the API.
 #[derive(Clone, Debug)]

@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use call::budget::Budget;
 use call::ending::{Ending, Fault};
 use call::name::Namespace;
 use call::switchboard::Switchboard;
+use ingress::admission::AdmissionControl;
 use ingress::intake::Intake;
 use ingress::siprec::Siprec;
 use ingress::twilio::Twilio;
@@ -14,20 +16,23 @@ use prometheus::Registry;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use upstream::autotranscribe::{AutoTranscribe, AutoTranscribeError};
 use upstream::stream::Deps;
 use upstream::trust::{Trust, TrustError};
 use upstream::wire::Wire;
 
+use crate::admission::Watch;
 use crate::api::auth::{ApiKey, ApiKeys};
 use crate::api::{self, ApiState, Build};
+use crate::config::words::{Service, Words};
 use crate::config::{Config, settings};
 use crate::events::Bus;
 use crate::exchange::{Exchange, World};
 use crate::listener::Switching;
+use crate::metrics::admission::AdmissionMetrics;
 use crate::metrics::connections::ConnectionMetrics;
 use crate::metrics::{Metrics, metrics_doc};
 use crate::server::{BindError, Server};
+use crate::services::{self, ServiceError};
 use crate::shutdown::{Hangups, Shutdown};
 use crate::switchboard_task::SwitchboardHandle;
 use crate::tls::{Certificates, TlsError};
@@ -45,6 +50,7 @@ pub struct Gateway {
     keys: ApiKeys,
     bus: Arc<Bus>,
     live: watch::Receiver<usize>,
+    watch: Watch,
     /// The API's sign that no new calls are taken.
     draining: CancellationToken,
     streams: TaskTracker,
@@ -72,9 +78,14 @@ pub enum StartError {
     /// The switchboard's task ended before it was told to: a defect.
     #[error("the exchange ended by itself; nothing can be started or stopped any more")]
     Exchange,
-    /// The speech service cannot be used as configured.
-    #[error("upstream.autotranscribe: {0}")]
-    Service(#[from] AutoTranscribeError),
+    /// A speech service cannot be used as configured.
+    #[error("upstream.{}: {error}", service.word())]
+    Service {
+        /// Which.
+        service: Service,
+        /// Why.
+        error: ServiceError,
+    },
     /// The SIPREC recording server cannot be had as configured.
     #[error(transparent)]
     Siprec(#[from] ingress::siprec::BindError),
@@ -89,6 +100,19 @@ pub enum StartError {
     Trust(#[from] TrustError),
 }
 
+/// So long a gateway that is forced to end still writes what is on its tongue: BYE, finishStream,
+/// close. It waits for no answer.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+impl Addresses {
+    fn of(server: &Server, siprec: Option<&Siprec>) -> Self {
+        Self {
+            http: server.address(),
+            siprec: siprec.map_or_else(Vec::new, |siprec| siprec.addresses().to_vec()),
+        }
+    }
+}
+
 impl Gateway {
     /// Puts the parts together and binds the ports. Nothing is served before [`Gateway::run`].
     pub async fn bind(config: Config) -> Result<Self, StartError> {
@@ -96,7 +120,8 @@ impl Gateway {
         let metrics = Arc::new(Metrics::register(&registry)?);
         Metrics::build(&registry, env!("CARGO_PKG_VERSION"))?;
         let bus = Bus::counted(config.limits.events_ring_max, Arc::clone(&metrics));
-        let (intake, arrivals) = Intake::new(config.twilio.leg());
+        let admission = AdmissionControl::new(config.overload.admission());
+        let (intake, arrivals) = Intake::counted(config.twilio.leg(), admission.clone());
         let media = Arc::new(ingress::metrics::Metrics::register(&registry)?);
         let twilio = Twilio::new(config.twilio(), intake.clone(), Arc::clone(&media));
         let (listener, reports) = Switching::new(Arc::clone(&bus));
@@ -104,7 +129,8 @@ impl Gateway {
         let (switchboard, requests) = SwitchboardHandle::new(config.limits.commands_max);
         let (live_sender, live) = watch::channel(0);
         let streams = TaskTracker::new();
-        let world = world(&config, &bus, upstream, &metrics, &streams);
+        let world = world(&config, &bus, Arc::clone(&upstream), &metrics, &streams);
+        let watch = watch(&config, &registry, &admission, &world.backlogs)?;
         let exchange = Exchange {
             requests,
             arrivals,
@@ -115,15 +141,18 @@ impl Gateway {
         let keys = ApiKeys::new(&keys_of(&config.api_keys));
         let draining = CancellationToken::new();
         let minting = Arc::clone(&twilio);
+        let checking = Arc::clone(&upstream);
         let state = ApiState {
             switchboard: switchboard.clone(),
             bus: Arc::clone(&bus),
             keys: keys.clone(),
             streaming_url: Arc::new(move || minting.streaming_url(SystemTime::now())),
+            wishes: Arc::new(move |role, wish| checking.routes.check(role, wish)),
             registry: registry.clone(),
             metrics,
             settings: config.api(),
             draining: draining.clone(),
+            admission,
             build: Build {
                 version: env!("CARGO_PKG_VERSION"),
                 commit: option_env!("ANTIPHON_COMMIT"),
@@ -136,15 +165,9 @@ impl Gateway {
         let siprec = config.siprec();
         let siprec = siprec.map(|siprec| Siprec::bind(siprec, intake, media));
         let siprec = siprec.transpose()?;
-        let addresses = Addresses {
-            http: server.address(),
-            siprec: siprec
-                .as_ref()
-                .map_or_else(Vec::new, |siprec| siprec.addresses().to_vec()),
-        };
         Ok(Self {
             config,
-            addresses,
+            addresses: Addresses::of(&server, siprec.as_deref()),
             server,
             router,
             exchange,
@@ -154,6 +177,7 @@ impl Gateway {
             keys,
             bus,
             live,
+            watch,
             draining,
             streams,
             hangups: Hangups::new().map_err(StartError::Signals)?,
@@ -178,12 +202,14 @@ impl Gateway {
             twilio,
             keys,
             hangups,
+            watch,
             ..
         } = self;
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
         let exchange = tasks.spawn(exchange.run(Switchboard::new(config.patience())));
         tasks.spawn(server.run(router, stop.clone()));
+        tasks.spawn(stop.clone().run_until_cancelled_owned(watch.run()));
         if let Some(siprec) = &siprec {
             tasks.spawn(Arc::clone(siprec).run());
         }
@@ -212,20 +238,26 @@ impl Gateway {
         };
         let patience = config.upstream.drain_timeout + config.shutdown.goodbye_timeout;
         tokio::select! {
-            () = shutdown.force.cancelled() => tracing::warn!("Forced; streams are cut off."),
+            // First, so that also who is forced has begun to say goodbye.
+            biased;
             ended = tokio::time::timeout(patience, goodbye) => {
                 if ended.is_err() {
                     tracing::warn!("Streams did not end in time and are cut off.");
                 }
             }
+            () = shutdown.force.cancelled() => tracing::warn!("Forced; streams are cut off."),
         }
         self.bus.close();
         stop.cancel();
         drop(switchboard);
         tasks.close();
         let closing = tokio::time::timeout(config.shutdown.goodbye_timeout, tasks.wait());
+        let forced = async {
+            shutdown.force.cancelled().await;
+            tokio::time::sleep(LAST_WORDS).await;
+        };
         tokio::select! {
-            () = shutdown.force.cancelled() => {}
+            () = forced => {}
             _ = closing => {}
         }
         tracing::info!("Ended.");
@@ -241,6 +273,7 @@ pub fn metrics_manual() -> Result<String, prometheus::Error> {
     Metrics::register(&registry)?.call_ended(Namespace::Twilio, ending);
     Metrics::build(&registry, env!("CARGO_PKG_VERSION"))?;
     ConnectionMetrics::register(&registry)?;
+    AdmissionMetrics::register(&registry)?;
     ingress::metrics::Metrics::register(&registry)?;
     upstream::metrics::Metrics::register(&registry)?;
     Ok(metrics_doc(&registry))
@@ -249,14 +282,31 @@ pub fn metrics_manual() -> Result<String, prometheus::Error> {
 fn deps(config: &Config, registry: &Registry, listener: Switching) -> Result<Deps, StartError> {
     let metrics = Arc::new(upstream::metrics::Metrics::register(registry)?);
     let trust = Trust::new(config.upstream.ca_file.as_deref())?;
-    let service = config.upstream.autotranscribe();
+    let routes = services::routes(&config.upstream, &trust, &metrics);
     Ok(Deps {
-        service: Arc::new(AutoTranscribe::new(&service, &trust, Arc::clone(&metrics))?),
+        routes: routes.map_err(|(service, error)| StartError::Service { service, error })?,
         wire: Arc::new(Wire::new(config.upstream.wire(), trust)),
         listener: Arc::new(listener),
         config: config.upstream.stream(),
         metrics,
     })
+}
+
+/// What sees to it that new calls do not harm those that run.
+fn watch(
+    config: &Config,
+    registry: &Registry,
+    admission: &AdmissionControl,
+    backlogs: &Budget,
+) -> Result<Watch, prometheus::Error> {
+    let metrics = AdmissionMetrics::register(registry)?;
+    let bounds = config.overload.bounds();
+    Ok(Watch::new(
+        bounds,
+        admission.clone(),
+        backlogs.clone(),
+        metrics,
+    ))
 }
 
 fn world(
@@ -269,7 +319,8 @@ fn world(
     World {
         bus: Arc::clone(bus),
         upstream,
-        line: config.upstream.line(),
+        backlog_max: config.upstream.backlog_max,
+        backlogs: config.overload.backlogs(),
         discard_backlog: config.pci.discard_backlog,
         remember: config.control.remember,
         overdue_after: config.upstream.drain_timeout + Duration::from_secs(60),

@@ -7,6 +7,7 @@
 mod duration;
 mod fuzz;
 mod kind;
+pub mod parameters;
 mod print;
 mod problem;
 mod section;
@@ -31,6 +32,7 @@ pub use problem::{ConfigError, Place, Problem};
 
 use kind::Around;
 use section::{Field, Reading, Section, Settings};
+use settings::overload::Overload;
 use settings::siprec::Siprec;
 use settings::twilio::Twilio;
 use settings::upstream::Upstream;
@@ -59,6 +61,8 @@ pub struct Config {
     pub pci: Pci,
     /// `[limits]`
     pub limits: Limits,
+    /// `[overload]`
+    pub overload: Overload,
     /// `[log]`
     pub log: Log,
     /// `[shutdown]`
@@ -251,6 +255,7 @@ impl Settings for Config {
             control: section::section().read(s, "control", ""),
             pci: section::section().read(s, "pci", ""),
             limits: section::section().read(s, "limits", ""),
+            overload: section::section().read(s, "overload", ""),
             log: section::section().read(s, "log", ""),
             shutdown: section::section().read(s, "shutdown", ""),
             file: PathBuf::new(),
@@ -324,6 +329,7 @@ fn read(
         problems,
         file: place,
         exhaustive,
+        named: Vec::new(),
     };
     let config = Config {
         file: file.to_owned(),

@@ -42,7 +42,7 @@ pub enum Event {
     CallEnded(Ending),
     /// A call began.
     CallStarted,
-    /// A stretch of a stream's clock in which the service does not hear what was said.
+    /// A stretch of a stream's clock in which the service does not, or may not, hear what was said.
     Gap {
         /// The stream.
         stream: StreamId,
@@ -73,6 +73,15 @@ pub enum Event {
         /// Which side it is.
         side: Side,
     },
+    /// A stream has been without a service for so long that it is tried but slowly from here on.
+    StreamDegraded {
+        /// The stream.
+        stream: StreamId,
+        /// Who speaks on it.
+        role: Role,
+        /// What stands against it, in words.
+        why: String,
+    },
     /// A stream is over, well or not.
     StreamEnded(Report),
     /// A stream lost its socket and tries again.
@@ -93,12 +102,14 @@ pub enum Event {
         /// Who speaks on it.
         role: Role,
     },
-    /// The service accepted a stream.
+    /// A service accepted a stream.
     StreamReady {
         /// The stream.
         stream: StreamId,
         /// Who speaks on it.
         role: Role,
+        /// Which service.
+        service: &'static str,
     },
     /// Something was said.
     Transcript(Utterance),
@@ -154,7 +165,7 @@ pub(crate) struct Batch {
 
 impl Event {
     /// The names of all kinds, in alphabetical order, as the events say them.
-    pub const KINDS: [&'static str; 12] = [
+    pub const KINDS: [&'static str; 13] = [
         "bytesMismatch",
         "callChanged",
         "callEnded",
@@ -162,6 +173,7 @@ impl Event {
         "gap",
         "legEnded",
         "legOpened",
+        "streamDegraded",
         "streamEnded",
         "streamInterrupted",
         "streamOpened",
@@ -179,6 +191,7 @@ impl Event {
             Self::Gap { .. } => "gap",
             Self::LegEnded { .. } => "legEnded",
             Self::LegOpened { .. } => "legOpened",
+            Self::StreamDegraded { .. } => "streamDegraded",
             Self::StreamEnded(_) => "streamEnded",
             Self::StreamInterrupted { .. } => "streamInterrupted",
             Self::StreamOpened { .. } => "streamOpened",

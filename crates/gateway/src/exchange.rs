@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use call::feed::LineConfig;
+use call::budget::Budget;
 use call::name::{CallName, LegId, StreamId, Ticket};
 use call::start::{Report, StreamSpec};
 use call::switchboard::{Input, Outcome, Output, Refusal, Switchboard};
@@ -29,6 +29,7 @@ mod roles;
 mod snapshots;
 #[cfg(test)]
 mod tests;
+mod wishes;
 
 use calls::CallEntry;
 use names::Names;
@@ -54,8 +55,10 @@ pub struct World {
     pub bus: Arc<Bus>,
     /// What every new stream needs.
     pub upstream: Arc<Deps>,
-    /// How a stream's backlog is cut and bounded.
-    pub line: LineConfig,
+    /// How much sound a stream's backlog keeps.
+    pub backlog_max: Duration,
+    /// What all streams' backlogs may hold together.
+    pub backlogs: Budget,
     /// `pci.discard_backlog`
     pub discard_backlog: bool,
     /// How long an ended call is remembered, for the log.
@@ -75,8 +78,8 @@ pub enum StreamReport {
     Failed(Report),
     /// It came to its end.
     Finished(Report),
-    /// The service accepted it.
-    Ready(StreamId),
+    /// This service accepted it.
+    Ready(StreamId, &'static str),
 }
 
 /// The exchange at work.
@@ -118,6 +121,8 @@ struct StreamEntry {
     leg: LegId,
     /// As it was when the stream was opened.
     role: LegRole,
+    /// The service that accepted it last.
+    service: Option<&'static str>,
     report: Option<Report>,
 }
 
@@ -218,7 +223,7 @@ impl Desk {
                 self.keep_report(&report);
                 Input::StreamFinished(report)
             }
-            StreamReport::Ready(stream) => return self.stream_ready(stream),
+            StreamReport::Ready(stream, service) => return self.stream_ready(stream, service),
         };
         self.tell(input);
     }

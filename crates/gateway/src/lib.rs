@@ -4,6 +4,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, missing_docs))]
 
+pub mod admission;
 pub mod api;
 pub mod app;
 pub mod config;
@@ -14,6 +15,7 @@ pub mod log;
 pub mod metrics;
 mod remembered;
 pub mod server;
+pub mod services;
 pub mod shutdown;
 pub mod switchboard_task;
 pub mod tls;

@@ -37,6 +37,7 @@ impl Listener for Switching {
     fn tell(&self, spec: &StreamSpec, news: News) {
         let (stream, role) = (spec.id.clone(), spec.role);
         let event = match news {
+            News::Degraded { why } => Event::StreamDegraded { stream, role, why },
             News::Failed(report) => {
                 self.report(StreamReport::Failed(report.clone()));
                 Event::StreamEnded(report)
@@ -70,9 +71,13 @@ impl Listener for Switching {
                 sent_bytes,
                 confirmed_bytes,
             },
-            News::Ready => {
-                self.report(StreamReport::Ready(stream.clone()));
-                Event::StreamReady { stream, role }
+            News::Ready { service } => {
+                self.report(StreamReport::Ready(stream.clone(), service));
+                Event::StreamReady {
+                    stream,
+                    role,
+                    service,
+                }
             }
             News::Utterance(utterance) => Event::Transcript(utterance),
         };

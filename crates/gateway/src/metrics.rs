@@ -12,6 +12,7 @@ use prometheus::{
     Registry,
 };
 
+pub mod admission;
 pub mod connections;
 pub mod labels;
 
@@ -36,6 +37,7 @@ pub struct Metrics {
     subscribers: IntGauge,
     subscribers_cut: IntCounter,
     unknown_fields: IntCounter,
+    wishes_left_out: IntCounter,
 }
 
 impl Metrics {
@@ -106,6 +108,7 @@ impl Metrics {
                 "antiphon_http_unknown_fields_total",
                 "Members of request bodies that this version does not know; they are ignored.",
             )?,
+            wishes_left_out: counter(WISHES_LEFT_OUT, WISHES_LEFT_OUT_HELP)?,
         };
         metrics.show_from_the_start();
         Ok(metrics)
@@ -208,6 +211,11 @@ impl Metrics {
         self.unknown_fields.inc_by(fields as u64);
     }
 
+    /// Something that a leg wished for was left out.
+    pub(crate) fn wish_left_out(&self) {
+        self.wishes_left_out.inc();
+    }
+
     fn command_histogram(&self, command: CommandName) -> Histogram {
         self.command_seconds.with_label_values(&[command.as_str()])
     }
@@ -237,6 +245,10 @@ impl Metrics {
         }
     }
 }
+
+const WISHES_LEFT_OUT: &str = "antiphon_wishes_left_out_total";
+const WISHES_LEFT_OUT_HELP: &str =
+    "Services and parameters that legs wished for and that cannot be had so.";
 
 /// Seconds; a start that waits for media and a service takes some of them.
 const COMMAND_BUCKETS: [f64; 12] = [

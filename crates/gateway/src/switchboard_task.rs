@@ -105,7 +105,9 @@ pub struct StreamSnapshot {
     pub role: Role,
     /// The leg it hears, while that lives.
     pub leg: Option<LegId>,
-    /// `opening`, `ready`, `finishing`, `finished`, `failed`.
+    /// The service that accepted it last.
+    pub service: Option<&'static str>,
+    /// `opening`, `ready`, `degraded`, `finishing`, `finished`, `failed`.
     pub state: &'static str,
     /// Bytes of L16 sent to the service on all its sockets.
     pub sent_bytes: u64,

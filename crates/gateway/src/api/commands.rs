@@ -206,9 +206,11 @@ async fn read_start(api: &Api, request: Request) -> Result<call::start::Start, A
     let bytes = body::read(request, settings).await?;
     let read = body::understand::<StartRequest>(&bytes, settings.json_depth_max)?;
     api.state.metrics.unknown_fields(read.unknown_fields);
-    judge::start(read.body, &settings.vocabulary, || {
+    let start = judge::start(read.body, &settings.vocabulary, || {
         (api.state.ids)().to_string()
-    })
+    })?;
+    judge::fulfillable(&start, &*api.state.wishes)?;
+    Ok(start)
 }
 
 async fn read_stop(api: &Api, request: Request) -> Result<CallName, ApiError> {

@@ -90,8 +90,9 @@ fn starts() -> Vec<Example> {
                 }}),
             ),
             status: 200,
-            response: started,
+            response: started.clone(),
         },
+        elsewhere(started),
         Example {
             name: "oneRefused",
             summary: "The service has refused one stream",
@@ -111,6 +112,23 @@ fn starts() -> Vec<Example> {
             }),
         },
     ]
+}
+
+fn elsewhere(started: Value) -> Example {
+    Example {
+        name: "service",
+        summary: "To another service, with parameters of its own",
+        operation: "startStreaming",
+        request: start(
+            CALL,
+            json!({"antiphon": {
+                "service": "assemblyai",
+                "parameters": {"max_turn_silence": 1_280, "keyterms_prompt": ["IEEE"]},
+            }}),
+        ),
+        status: 200,
+        response: started,
+    }
 }
 
 fn siprec(started: Value) -> Example {
@@ -160,6 +178,20 @@ fn mistaken_starts() -> Vec<Example> {
             params(json!({"detailedToken": true})),
             "400-202",
             trap,
+        ),
+        mistaken(
+            "noService",
+            "A service that is not configured",
+            json!({"antiphon": {"service": "asemblyai"}}),
+            "400-201",
+            "$.antiphon.service: names no service that is configured",
+        ),
+        mistaken(
+            "noParameter",
+            "A parameter that the service does not have",
+            json!({"antiphon": {"service": "assemblyai", "parameters": {"max_silence": 1_280}}}),
+            "400-201",
+            "$.antiphon.parameters.max_silence: is no parameter of assemblyai",
         ),
         mistaken(
             "noIngress",

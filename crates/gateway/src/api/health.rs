@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use ingress::admission::Limit;
 use prometheus::TextEncoder;
 
 use super::Api;
@@ -46,7 +47,8 @@ pub(crate) async fn live() -> Json<Probe> {
 
 /// Readiness
 ///
-/// 503 from the moment the gateway begins to drain.
+/// 503 from the moment the gateway begins to drain, and while it is overloaded; the message says of
+/// what there is too much.
 #[utoipa::path(
     get,
     path = "/health/ready",
@@ -56,9 +58,12 @@ pub(crate) async fn live() -> Json<Probe> {
     responses((status = 200, description = "New calls are taken", body = Probe)),
 )]
 pub(crate) async fn ready(State(api): State<Arc<Api>>) -> Result<Json<Probe>, ApiError> {
-    match api.state.draining.is_cancelled() {
-        true => Err(unavailable(&api, "The gateway is shutting down")),
-        false => Ok(Json(Probe { status: "ready" })),
+    if api.state.draining.is_cancelled() {
+        return Err(unavailable(&api, "The gateway is shutting down"));
+    }
+    match api.state.admission.exceeded() {
+        Some(limit) => Err(overloaded(&api, limit)),
+        None => Ok(Json(Probe { status: "ready" })),
     }
 }
 
@@ -107,4 +112,9 @@ pub(crate) async fn version(State(api): State<Arc<Api>>) -> Json<Version> {
         version: build.version,
         commit: build.commit,
     })
+}
+
+fn overloaded(api: &Api, limit: Limit) -> ApiError {
+    let message = format!("No new calls are taken: {}", limit.told());
+    ApiError::new(Code::Unavailable, message).again_after(api.state.settings.retry_after)
 }

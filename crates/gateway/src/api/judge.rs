@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use call::name::{CallName, Namespace, Role, StreamId};
 use call::private::Private;
-use call::start::{Phrase, Redaction, Start, StreamOptions, StreamSpec};
+use call::start::{Phrase, Redaction, Start, StreamOptions, StreamSpec, Wish};
+use upstream::service::BadParameter;
 
 use super::body::wrong;
 use super::errors::ApiError;
 use super::named::Named;
 use super::shapes::{
-    AmazonConnectParams, AutotranscribeParams, FragmentSelector, MediaLineOrder, Platform,
-    RoleName, StartRequest, StopRequest, VocabularyEntry,
+    AmazonConnectParams, AntiphonParams, AutotranscribeParams, FragmentSelector, MediaLineOrder,
+    Platform, RoleName, StartRequest, StopRequest, VocabularyEntry,
 };
 
 /// Phrases of one start, those of the configuration included.
@@ -41,6 +42,7 @@ pub(crate) fn start(
     amazon_connect(request.amazon_connect_params.unwrap_or_default())?;
     let params = request.autotranscribe_params.unwrap_or_default();
     let options = Arc::new(options(params, phrases)?);
+    let wish = wish(request.antiphon.unwrap_or_default())?;
     let (agent, customer) = (
         Private::new(request.agent_id),
         Private::new(request.customer_id),
@@ -56,6 +58,7 @@ pub(crate) fn start(
             customer.clone()
         },
         options: Arc::clone(&options),
+        wish: wish.clone(),
     };
     let [first, second] = roles.map(spec);
     Ok(Start {
@@ -63,6 +66,23 @@ pub(crate) fn start(
         second,
         is_ordered: is_given,
     })
+}
+
+/// Whether what a start wishes for can be had, by `check`, for both of its streams.
+pub(crate) fn fulfillable(
+    start: &Start,
+    check: impl Fn(Role, &Wish) -> Result<(), BadParameter>,
+) -> Result<(), ApiError> {
+    for spec in [&start.first, &start.second] {
+        check(spec.role, &spec.wish).map_err(|bad| {
+            let path = match bad.name.as_str() {
+                "service" => "antiphon.service".to_owned(),
+                name => format!("{PARAMETERS}.{name}"),
+            };
+            wrong(&path, &bad.what)
+        })?;
+    }
+    Ok(())
 }
 
 /// Which call a stop means.
@@ -216,6 +236,45 @@ fn phrase(path: &str, entry: VocabularyEntry) -> Result<Phrase, ApiError> {
         category: entry.category.map(|category| category.as_str().to_owned()),
     })
 }
+
+/// Texts are told on as JSON, so that a text that looks like a number stays one.
+fn wish(params: AntiphonParams) -> Result<Wish, ApiError> {
+    if let Some(service) = &params.service {
+        name_of_wish("antiphon.service", service)?;
+    }
+    if params.parameters.len() > Wish::PARAMETERS_MAX {
+        let what = format!("may have {} members at most", Wish::PARAMETERS_MAX);
+        return Err(wrong(PARAMETERS, &what));
+    }
+    let mut parameters = Vec::with_capacity(params.parameters.len());
+    for (name, value) in params.parameters {
+        name_of_wish(PARAMETERS, &name)?;
+        let value = value.to_string();
+        if value.len() > Wish::VALUE_BYTES_MAX {
+            let what = format!("is longer than {} bytes", Wish::VALUE_BYTES_MAX);
+            return Err(wrong(&format!("{PARAMETERS}.{name}"), &what));
+        }
+        parameters.push((name.into(), Private::new(value)));
+    }
+    Ok(Wish {
+        service: params.service.map(Into::into),
+        parameters,
+    })
+}
+
+/// A name at `path`, or among the members there.
+fn name_of_wish(path: &str, name: &str) -> Result<(), ApiError> {
+    if Wish::is_name(name) {
+        return Ok(());
+    }
+    let what = format!(
+        "names must have 1 to {} letters, digits, dots, dashes or underscores",
+        Wish::NAME_BYTES_MAX
+    );
+    Err(wrong(path, &what))
+}
+
+const PARAMETERS: &str = "antiphon.parameters";
 
 fn length(path: &str, text: &str, chars_max: usize) -> Result<(), ApiError> {
     // The first test spares counting the characters of a long text.

@@ -10,8 +10,8 @@ mod requests;
 pub(crate) use calls::{CallList, CallShape};
 pub(crate) use events::{EventShape, Note, note_json};
 pub(crate) use requests::{
-    AmazonConnectParams, AutotranscribeParams, FragmentSelector, MediaLineOrder, Object, Platform,
-    RoleName, StartRequest, StopRequest, VocabularyEntry,
+    AmazonConnectParams, AntiphonParams, AutotranscribeParams, FragmentSelector, MediaLineOrder,
+    Object, Platform, RoleName, StartRequest, StopRequest, VocabularyEntry,
 };
 
 /// Every answer that is not 2xx.

@@ -50,6 +50,28 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
+/// AssemblyAI is the only service, and it has two parameters.
+fn has(wish: &Wish) -> Result<(), BadParameter> {
+    let bad = |name: &str, what: &str| {
+        Err(BadParameter {
+            name: name.to_owned(),
+            what: what.to_owned(),
+        })
+    };
+    if wish
+        .service
+        .as_deref()
+        .is_some_and(|name| name != "assemblyai")
+    {
+        return bad("service", "names no service that is configured");
+    }
+    let mut names = wish.parameters.iter().map(|(name, _)| &**name);
+    match names.find(|name| !["keyterms_prompt", "max_turn_silence"].contains(name)) {
+        Some(name) => bad(name, "is no parameter of assemblyai"),
+        None => Ok(()),
+    }
+}
+
 impl World {
     pub(super) fn new() -> Self {
         Self::with(|_| ())
@@ -72,10 +94,12 @@ impl World {
             bus: Bus::counted(8, Arc::clone(&metrics)),
             keys: ApiKeys::new(&[key("key", "secret")]),
             streaming_url: Arc::new(|| STREAMING_URL.to_owned()),
+            wishes: Arc::new(|_, wish| has(wish)),
             registry,
             metrics,
             settings: ApiSettings::default(),
             draining: CancellationToken::new(),
+            admission: AdmissionControl::default(),
             build: Build {
                 version: "1.2.3",
                 commit: Some("abc"),
@@ -329,6 +353,7 @@ fn snapshot(name: CallName) -> CallSnapshot {
         id: StreamId::new(IDS[1]),
         role: Role::Customer,
         leg: Some(LegId(7)),
+        service: Some("autotranscribe"),
         state: "ready",
         sent_bytes: 16_000,
         transcripts: 1,

@@ -37,7 +37,11 @@ fn names_a_file(table: &Table) -> bool {
             Node::List(items) => items.iter().any(|item| leads_out(&item.node)),
             Node::Table(table) => names_a_file(table),
             Node::Text(text) => text.starts_with('/') || text.starts_with("file:/"),
-            Node::Flag(_) | Node::Integer(_) | Node::Raw(_) | Node::Unusable => false,
+            Node::Flag(_)
+            | Node::Fraction(_)
+            | Node::Integer(_)
+            | Node::Raw(_)
+            | Node::Unusable => false,
         }
     }
     table.values().any(|entry| leads_out(&entry.node))

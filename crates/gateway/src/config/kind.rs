@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use call::private::Private;
-use url::Url;
 
 use super::tree::Entry;
 use super::words::Words;
 use super::{duration, size};
 
 pub(super) mod parsed;
+pub(super) mod urls;
 
 const SECRET_BYTES_MAX: usize = 64 * 1024;
 
@@ -65,6 +65,8 @@ pub(super) struct File;
 pub(super) struct Flag;
 /// Several of a kind, at most so many.
 pub(super) struct List<K>(pub(super) K, pub(super) usize);
+/// A duration, or none, which is zero.
+pub(super) struct OffOr(pub(super) RangeInclusive<Duration>);
 /// A duration.
 pub(super) struct Period(pub(super) RangeInclusive<Duration>);
 /// A whole number from 1 to so many.
@@ -75,8 +77,6 @@ pub(super) struct Secret;
 pub(super) struct Size(pub(super) RangeInclusive<usize>);
 /// Characters, so many.
 pub(super) struct Text(pub(super) RangeInclusive<usize>);
-/// Where a service lives: scheme, host, perhaps a port and a path.
-pub(super) struct WebUrl;
 /// One of the words of an enumeration.
 pub(super) struct Word<W>(pub(super) PhantomData<W>);
 
@@ -191,6 +191,28 @@ impl<K: Kind> Kind for List<K> {
     fn show(&self, value: &Vec<K::Value>) -> String {
         let items: Vec<String> = value.iter().map(|item| self.0.show(item)).collect();
         format!("[{}]", items.join(", "))
+    }
+}
+
+impl Kind for OffOr {
+    type Value = Duration;
+
+    fn wants(&self) -> String {
+        format!("\"off\" or {}", Period(self.0.clone()).wants())
+    }
+
+    fn read(&self, entry: &Entry, around: &Around) -> Result<Duration, Wrong> {
+        match entry.node.text() {
+            Some("off") => Ok(Duration::ZERO),
+            _ => Period(self.0.clone()).read(entry, around),
+        }
+    }
+
+    fn show(&self, value: &Duration) -> String {
+        match value.is_zero() {
+            true => quoted("off"),
+            false => Period(self.0.clone()).show(value),
+        }
     }
 }
 
@@ -329,41 +351,6 @@ impl Kind for Text {
 impl Blank for Text {
     fn blank(&self) -> String {
         String::new()
-    }
-}
-
-impl Kind for WebUrl {
-    type Value = Url;
-
-    fn wants(&self) -> String {
-        "an http or https URL without user, query and fragment".to_owned()
-    }
-
-    fn read(&self, entry: &Entry, _: &Around) -> Result<Url, Wrong> {
-        let url = entry
-            .node
-            .text()
-            .and_then(|text| Url::parse(text).ok())
-            .ok_or(Wrong::Unlike)?;
-        let plain = matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-            && url.fragment().is_none();
-        // What is not plain may hold a secret, so it is not shown.
-        let expected = || Wrong::Because(format!("expected {}", self.wants()));
-        plain.then_some(url).ok_or_else(expected)
-    }
-
-    fn show(&self, value: &Url) -> String {
-        quoted(value.as_str())
-    }
-}
-
-impl Blank for WebUrl {
-    fn blank(&self) -> Url {
-        Url::parse("https://blank.invalid").expect("a literal that is a URL")
     }
 }
 

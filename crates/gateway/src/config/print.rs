@@ -72,7 +72,8 @@ pub(super) fn effective(outline: &[Outlined], warnings: &[String]) -> String {
 /// A sample file that means the same as an empty one.
 pub(super) fn sample(outline: &[Outlined]) -> String {
     let mut text = SAMPLE.to_owned();
-    // Entries of lists have no default, so all their lines are commented out.
+    // Entries of lists have no default, and sections that nothing names need not be there, so all
+    // their lines are commented out.
     let mut hidden = false;
     for outlined in outline {
         match outlined {
@@ -80,8 +81,9 @@ pub(super) fn sample(outline: &[Outlined]) -> String {
                 path,
                 about,
                 repeated,
+                is_optional,
             } => {
-                hidden = *repeated;
+                hidden = *repeated || *is_optional;
                 text += "\n";
                 text += &comment(about);
                 let prefix = if hidden { "# " } else { "" };
@@ -102,6 +104,7 @@ pub(super) fn manual(outline: &[Outlined]) -> String {
                 path,
                 about,
                 repeated,
+                ..
             } => {
                 let header = header(path, *repeated);
                 text += &format!("\n## `{}`\n\n{}\n\n", header.trim(), plain(about));
@@ -132,9 +135,10 @@ fn sample_row(row: &Row, hidden: bool) -> String {
     format!("{note}{prefix}{} = {value}\n", row.key)
 }
 
-/// An example as TOML: numbers and flags as they are, the rest as strings.
+/// An example as TOML: numbers, flags and lists as they are, the rest as strings.
 fn literal(example: &str) -> String {
-    let is_bare = example.parse::<i64>().is_ok() || example.parse::<bool>().is_ok();
+    let is_list = example.starts_with('[');
+    let is_bare = is_list || example.parse::<i64>().is_ok() || example.parse::<bool>().is_ok();
     if is_bare {
         example.to_owned()
     } else {

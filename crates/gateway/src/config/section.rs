@@ -7,6 +7,10 @@ use super::kind::{Around, Blank, Kind, Wrong};
 use super::problem::{Place, Problem};
 use super::tree::{Entry, Node, Table};
 
+mod named;
+
+pub(super) use named::{if_named, naming};
+
 /// A reading under way: what was asked for, and what was wrong.
 #[derive(Debug)]
 pub(super) struct Reading {
@@ -15,8 +19,11 @@ pub(super) struct Reading {
     pub(super) problems: Vec<Problem>,
     /// Where a missing key is missing.
     pub(super) file: Place,
-    /// Reads one entry of every list of sections, so that the record has its keys.
+    /// Reads one entry of every list of sections, and every section that may be left out, so that
+    /// the record has their keys.
     pub(super) exhaustive: bool,
+    /// The sections that other keys have named.
+    pub(super) named: Vec<&'static str>,
 }
 
 /// One part of the record, in the order of the declarations.
@@ -27,6 +34,8 @@ pub(super) enum Outlined {
         path: String,
         about: &'static str,
         repeated: bool,
+        /// Whether it may be left out.
+        is_optional: bool,
     },
 }
 
@@ -34,6 +43,8 @@ pub(super) enum Outlined {
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) key: &'static str,
+    /// With the sections it is in.
+    pub(super) name: String,
     pub(super) wants: String,
     pub(super) meaning: &'static str,
     pub(super) preset: Preset,
@@ -127,19 +138,28 @@ impl Reading {
 
 impl Section<'_> {
     /// Tells a mistake that no single key shows, at the place of one of them.
-    pub(super) fn refuse(&mut self, key: &'static str, what: &str) {
-        let place = self
-            .reading
-            .outline
-            .iter()
-            .rev()
-            .find_map(|outlined| match outlined {
-                Outlined::Key(row) if row.key == key => row.place.clone(),
-                _ => None,
-            });
+    pub(super) fn refuse(&mut self, key: &str, what: &str) {
+        let name = self.name(key);
+        let is_it = |row: &Row| {
+            let rest = name.strip_prefix(&row.name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let mut outlined = self.reading.outline.iter().rev();
+        let place = outlined.find_map(|outlined| match outlined {
+            Outlined::Key(row) if is_it(row) => row.place.clone(),
+            _ => None,
+        });
         let place = place.unwrap_or_else(|| self.reading.file.clone());
-        let what = format!("{} {what}", self.name(key));
+        let what = format!("{name} {what}");
         self.reading.problems.push(Problem { place, what });
+    }
+
+    /// Tells a mistake inside the value of a key.
+    pub(super) fn refuse_inside(&mut self, (key, part): (&str, &str), place: &Place, what: &str) {
+        self.reading.problems.push(Problem {
+            place: place.clone(),
+            what: format!("{}.{part} {what}", self.name(key)),
+        });
     }
 
     fn name(&self, key: &str) -> String {
@@ -197,6 +217,7 @@ impl Section<'_> {
             path: path.to_owned(),
             about,
             repeated,
+            is_optional: false,
         });
     }
 
@@ -226,8 +247,10 @@ impl<K: Kind> Field for Optional<K> {
         let (value, place) = s.value(key, &kind);
         let (wants, shown) = (kind.wants(), value.as_ref().map(|value| kind.show(value)));
         let preset = Preset::Optional(example);
+        let name = s.name(key);
         s.record(Row {
             key,
+            name,
             wants,
             meaning,
             preset,
@@ -248,8 +271,10 @@ impl<K: Kind> Field for Preselected<K> {
         let value = value.unwrap_or(preset);
         let (wants, shown) = (kind.wants(), Some(kind.show(&value)));
         let preset = Preset::Value(shown_preset);
+        let name = s.name(key);
         s.record(Row {
             key,
+            name,
             wants,
             meaning,
             preset,
@@ -272,8 +297,10 @@ impl<K: Blank> Field for Required<K> {
         }
         let shown = value.as_ref().map(|value| kind.show(value));
         let preset = Preset::Required(example);
+        let name = s.name(key);
         s.record(Row {
             key,
+            name,
             wants,
             meaning,
             preset,

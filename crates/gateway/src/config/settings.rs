@@ -10,7 +10,8 @@ use std::time::Duration;
 use call::private::Private;
 use url::Url;
 
-use super::kind::{Address, Count, File, Flag, Period, Positive, Secret, Size, Text, WebUrl, word};
+use super::kind::urls::WebUrl;
+use super::kind::{Address, Count, File, Flag, Period, Positive, Secret, Size, Text, word};
 use super::section::{Field, Section, Settings, optional, preset, required, section};
 use super::words::{LogFormat, LogLevel};
 use crate::api::ApiSettings;
@@ -43,6 +44,7 @@ macro_rules! settings {
 }
 
 // They use the macro, so they come after it.
+pub mod overload;
 pub mod siprec;
 pub mod twilio;
 pub mod upstream;
@@ -254,5 +256,5 @@ pub(super) fn is_bare(url: &Url) -> bool {
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     };
-    url.scheme() == "http" && !this_machine
+    matches!(url.scheme(), "http" | "ws") && !this_machine
 }

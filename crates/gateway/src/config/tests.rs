@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::words::{LogFormat, Service};
 use super::*;
 
+mod services;
 mod siprec;
 
 const LEAST: &str = r#"
@@ -70,10 +71,6 @@ fn the_least_configuration_has_the_documented_defaults() {
     assert!(config.twilio.require_signature);
     assert_eq!(config.twilio.token_ttl, Duration::from_secs(300));
     assert_eq!(config.upstream.service, Service::AutoTranscribe);
-    assert_eq!(
-        config.upstream.autotranscribe.chunk,
-        Duration::from_millis(100)
-    );
     assert_eq!(config.upstream.backlog_max, Duration::from_secs(30));
     assert_eq!(config.patience().start_grace, Duration::from_secs(2));
     assert_eq!(
@@ -81,8 +78,11 @@ fn the_least_configuration_has_the_documented_defaults() {
         config.upstream.drain_timeout
     );
     assert_eq!(config.twilio.leg(), call::leg::LegConfig::default());
-    assert_eq!(config.upstream.line().chunk_samples, 800);
-    assert_eq!(config.upstream.line().chunks_max, 300);
+    assert_eq!(
+        config.upstream.autotranscribe().unwrap().chunk,
+        Duration::from_millis(100)
+    );
+    assert_eq!(config.upstream.backlog_max, Duration::from_secs(30));
     assert_eq!(
         config.upstream.stream(),
         upstream::stream::StreamConfig::default()
@@ -231,7 +231,7 @@ fn the_environment_overrides_the_file() {
     .unwrap();
     assert_eq!(config.http.listen.port(), 9000);
     assert_eq!(
-        config.upstream.autotranscribe.chunk,
+        config.upstream.autotranscribe().unwrap().chunk,
         Duration::from_millis(20)
     );
     assert_eq!(config.twilio.sockets_max, 7);
@@ -505,6 +505,8 @@ fn the_sample_file_equals_the_defaults_and_has_every_key() {
     let others = [
         "ASAPP_API_ID",
         "ASAPP_API_SECRET",
+        "ASSEMBLYAI_API_KEY",
+        "DEEPGRAM_API_KEY",
         "SIPREC_TRUNK_PASSWORD",
         "TWILIO_SHARED_KEY",
     ];

@@ -25,13 +25,15 @@ pub(super) struct Entry {
 #[derive(Clone, Debug)]
 pub(super) enum Node {
     Flag(bool),
+    /// As it was written.
+    Fraction(String),
     Integer(i64),
     List(Vec<Entry>),
     /// From the environment: whoever asks decides what it is.
     Raw(String),
     Table(Table),
     Text(String),
-    /// A date, a fraction, or a number beyond 64 bits; no key wants one.
+    /// A date, or a whole number beyond 64 bits; no key wants one.
     Unusable,
 }
 
@@ -149,7 +151,8 @@ impl Source<'_> {
             DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
                 .map_or(Node::Unusable, Node::Integer),
             DeValue::Boolean(flag) => Node::Flag(flag),
-            DeValue::Datetime(_) | DeValue::Float(_) => Node::Unusable,
+            DeValue::Float(number) => Node::Fraction(number.as_str().to_owned()),
+            DeValue::Datetime(_) => Node::Unusable,
             DeValue::Array(items) => {
                 let item = |value: toml::Spanned<DeValue<'_>>| {
                     let place = self.place(value.span().start);
@@ -204,10 +207,23 @@ impl Node {
         }
     }
 
+    /// Keys and values, if it is a section; the environment's are written as in TOML.
+    pub(super) fn table(&self, place: &Place) -> Option<Table> {
+        match self {
+            Self::Table(table) => Some(table.clone()),
+            Self::Raw(text) => match parse_raw(text, place)? {
+                Self::Table(table) => Some(table),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// As it was written, in one line. Never called for what may be secret.
     pub(super) fn shown(&self) -> String {
         match self {
             Self::Flag(flag) => flag.to_string(),
+            Self::Fraction(number) => number.clone(),
             Self::Integer(number) => number.to_string(),
             Self::List(_) => "a list".to_owned(),
             Self::Raw(text) | Self::Text(text) => format!("{text:?}"),

@@ -1,5 +1,8 @@
 //! Values that are one word of a few.
 
+use upstream::service::BadParameter;
+use upstream::{assemblyai, deepgram};
+
 /// An enumeration whose variants have words.
 pub trait Words: Copy + PartialEq + 'static {
     /// Every variant with its word, in alphabetical order.
@@ -17,8 +20,14 @@ pub trait Words: Copy + PartialEq + 'static {
 /// A speech service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
+    /// AssemblyAI Streaming v3.
+    AssemblyAi,
     /// ASAPP AutoTranscribe.
     AutoTranscribe,
+    /// Deepgram's live transcription.
+    Deepgram,
+    /// A server that speaks the protocol of vosk-server.
+    Vosk,
 }
 
 /// What a phrase of the vocabulary is.
@@ -61,7 +70,35 @@ pub enum LogLevel {
 }
 
 impl Words for Service {
-    const ALL: &'static [(Self, &'static str)] = &[(Self::AutoTranscribe, "autotranscribe")];
+    const ALL: &'static [(Self, &'static str)] = &[
+        (Self::AssemblyAi, "assemblyai"),
+        (Self::AutoTranscribe, "autotranscribe"),
+        (Self::Deepgram, "deepgram"),
+        (Self::Vosk, "vosk"),
+    ];
+}
+
+impl Service {
+    /// Whether it has these parameters, each a name and a text; which of them it does not have.
+    pub fn check<'a>(
+        self,
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<(), BadParameter> {
+        match self {
+            Self::AssemblyAi => assemblyai::read_parameters(pairs).map(drop),
+            Self::AutoTranscribe | Self::Vosk => {
+                let bad = |(name, _): (&str, &str)| BadParameter {
+                    name: name.to_owned(),
+                    what: format!("is no parameter of {}", self.word()),
+                };
+                pairs
+                    .into_iter()
+                    .next()
+                    .map_or(Ok(()), |pair| Err(bad(pair)))
+            }
+            Self::Deepgram => deepgram::read_parameters(pairs).map(drop),
+        }
+    }
 }
 
 impl Words for Category {

@@ -48,10 +48,10 @@ impl Desk {
 
     /// Whatever makes the call's start fast is fetched.
     pub(super) fn prepare(&self, call: &CallName) {
-        let (service, call) = (Arc::clone(&self.world.upstream.service), call.clone());
+        let (upstream, call) = (Arc::clone(&self.world.upstream), call.clone());
         self.world
             .tasks
-            .spawn(async move { service.prepare(&call).await });
+            .spawn(async move { upstream.routes.prepare(&call).await });
     }
 
     pub(super) fn changed(&mut self, call: CallName, state: StateName) {
@@ -71,7 +71,7 @@ impl Desk {
             return;
         };
         self.streams.retain(|_, stream| stream.spec.call != *call);
-        self.world.upstream.service.forget(call);
+        self.world.upstream.routes.forget(call);
         self.world.metrics.call_changed(Some(entry.state), None);
         self.live.send_replace(self.calls.len());
         if !entry.has_media {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use call::feed::ChunkSource;
+use call::feed::{ChunkSource, LineConfig};
 use call::name::{LegId, Ticket};
 use call::start::{Grounds, Report, Status, StreamSpec};
 use call::switchboard::{Input, Then};
@@ -13,10 +13,11 @@ use super::{Desk, StreamEntry};
 use crate::events::Event;
 
 impl Desk {
-    pub(super) fn open_gate(&mut self, leg: LegId, spec: StreamSpec, grounds: Grounds) {
+    pub(super) fn open_gate(&mut self, leg: LegId, mut spec: StreamSpec, grounds: Grounds) {
         if self.resume(leg, &spec) {
             return;
         }
+        spec.wish = self.wish_of(leg, &spec);
         let Some(source) = self.opening(leg, &spec) else {
             let status = Status::internal("the media ended before its stream was opened");
             let report = Report {
@@ -47,6 +48,7 @@ impl Desk {
             spec,
             leg,
             role,
+            service: None,
             report: None,
         };
         self.streams.insert(entry.spec.id.clone(), entry);
@@ -88,7 +90,10 @@ impl Desk {
             _ => clock.now(),
         };
         call.zero = Some((Arc::clone(&spec.options), clock.clone(), zero));
-        let source = leg.opened.control.open(zero, self.world.line)?;
+        let limits = self.world.upstream.routes.limits(spec.role, &spec.wish);
+        let line = LineConfig::cut(limits.chunk, self.world.backlog_max);
+        let control = &leg.opened.control;
+        let source = control.open_within(zero, line, &self.world.backlogs)?;
         leg.want(true);
         Some(source)
     }

@@ -72,9 +72,12 @@ impl Desk {
 
     /// The service has accepted a stream. The start is told once the sound comes too: the platform
     /// may still refuse it.
-    pub(super) fn stream_ready(&mut self, stream: StreamId) {
-        let entry = self.streams.get(&stream);
-        let leg = entry.and_then(|entry| self.legs.get_mut(&entry.leg));
+    pub(super) fn stream_ready(&mut self, stream: StreamId, service: &'static str) {
+        let entry = self.streams.get_mut(&stream);
+        let leg = entry.and_then(|entry| {
+            entry.service = Some(service);
+            self.legs.get_mut(&entry.leg)
+        });
         match leg {
             Some(leg) if leg.sound != Sound::Free => leg.sound = Sound::Behind(stream),
             _ => self.tell(Input::StreamReady(stream)),

@@ -63,7 +63,12 @@ impl Desk {
             id: stream.id.clone(),
             role: stream.role,
             leg: stream.leg,
-            state: stream.state,
+            service: entry.service,
+            // The switchboard knows that it was accepted, the stream whether it is cut off now.
+            state: match (stream.state, now.state) {
+                (_, "degraded") | ("ready", "opening") => now.state,
+                _ => stream.state,
+            },
             sent_bytes: now.sent_bytes,
             transcripts: now.transcripts,
             waiting: now.waiting,

@@ -7,14 +7,16 @@ use call::feed::MediaClock;
 use call::leg::LegConfig;
 use call::name::{Guid, Namespace, Role, Side};
 use call::private::Private;
-use call::start::{Start, StreamOptions};
+use call::start::{Start, StreamOptions, Wish};
 use call::switchboard::{Patience, StateName};
 use futures_util::future::BoxFuture;
 use ingress::intake::{Feed, Intake, Introduction, Learned, SuggestedRole};
 use prometheus::Registry;
 use tokio::task::{JoinHandle, JoinSet};
 use upstream::autotranscribe::{AutoTranscribe, AutoTranscribeConfig};
-use upstream::service::{Dialect, Limits, LocateError, Located, Service};
+use upstream::guard::{Guard, GuardConfig};
+use upstream::routes::{Plan, Provider, Routes};
+use upstream::service::{BadParameter, Dialect, Limits, LocateError, Located, Service};
 use upstream::stream::StreamConfig;
 use upstream::trust::Trust;
 use upstream::wire::{Wire, WireConfig};
@@ -23,15 +25,35 @@ use super::*;
 use crate::listener::Switching;
 use crate::switchboard_task::{CallSnapshot, LegSnapshot, SwitchboardHandle};
 
-/// A service whose address is never told: its streams stay as they are until a test says more.
+/// A service whose address is never told: its streams stay as they are until a test says more. It
+/// has one parameter, `tempo`.
 struct Unreachable {
+    name: &'static str,
     inner: AutoTranscribe,
     asked: Mutex<Vec<StreamSpec>>,
 }
 
+impl Unreachable {
+    /// Under a name, with chunks of so many milliseconds.
+    fn new(
+        (name, chunk): (&'static str, u64),
+        trust: &Trust,
+        metrics: &Arc<upstream::metrics::Metrics>,
+    ) -> Self {
+        let base = url::Url::parse("http://localhost").unwrap();
+        let config = AutoTranscribeConfig {
+            chunk: Duration::from_millis(chunk),
+            ..AutoTranscribeConfig::new(base, "id".to_owned(), Private::default())
+        };
+        let inner = AutoTranscribe::new(&config, trust, Arc::clone(metrics)).unwrap();
+        let asked = Mutex::default();
+        Self { name, inner, asked }
+    }
+}
+
 impl Service for Unreachable {
     fn name(&self) -> &'static str {
-        "unreachable"
+        self.name
     }
 
     fn limits(&self) -> Limits {
@@ -46,6 +68,17 @@ impl Service for Unreachable {
     fn dialect(&self, spec: &StreamSpec) -> Box<dyn Dialect> {
         self.inner.dialect(spec)
     }
+
+    fn check(&self, wish: &Wish) -> Result<(), BadParameter> {
+        let mut parameters = wish.parameters.iter();
+        let bad = parameters.find(|(name, _)| **name != *"tempo");
+        bad.map_or(Ok(()), |(name, _)| {
+            Err(BadParameter {
+                name: name.to_string(),
+                what: "is no parameter of it".to_owned(),
+            })
+        })
+    }
 }
 
 struct Scene {
@@ -53,6 +86,7 @@ struct Scene {
     switchboard: SwitchboardHandle,
     reports: mpsc::UnboundedSender<StreamReport>,
     service: Arc<Unreachable>,
+    other: Arc<Unreachable>,
     registry: Registry,
     clock: MediaClock,
     _exchange: JoinSet<()>,
@@ -67,14 +101,22 @@ impl Scene {
         let bus = Bus::new(64);
         let upstream = Arc::new(upstream::metrics::Metrics::register(&registry).unwrap());
         let trust = Trust::new(None).unwrap();
-        let base = url::Url::parse("http://localhost").unwrap();
-        let config = AutoTranscribeConfig::new(base, "id".to_owned(), Private::default());
-        let inner = AutoTranscribe::new(&config, &trust, Arc::clone(&upstream)).unwrap();
-        let asked = Mutex::default();
-        let service = Arc::new(Unreachable { inner, asked });
+        let service = |name, chunk| Arc::new(Unreachable::new((name, chunk), &trust, &upstream));
+        let (service, other) = (service("unreachable", 100), service("other", 20));
         let (listener, _) = Switching::new(Arc::clone(&bus));
+        let provider = |service: &Arc<Unreachable>| {
+            Arc::new(Provider {
+                service: Arc::clone(service) as Arc<dyn Service>,
+                guard: Guard::new(GuardConfig::default()),
+            })
+        };
+        let plan = Plan {
+            any: vec!["unreachable".to_owned()],
+            ..Plan::default()
+        };
+        let routes = Routes::new(vec![provider(&service), provider(&other)], plan);
         let deps = Deps {
-            service: Arc::clone(&service) as Arc<dyn Service>,
+            routes,
             wire: Arc::new(Wire::new(WireConfig::default(), trust)),
             listener: Arc::new(listener),
             config: StreamConfig::default(),
@@ -83,10 +125,8 @@ impl Scene {
         let world = World {
             bus,
             upstream: Arc::new(deps),
-            line: LineConfig {
-                chunk_samples: 800,
-                chunks_max: 10,
-            },
+            backlog_max: Duration::from_secs(1),
+            backlogs: Budget::unlimited(),
             discard_backlog: false,
             remember: Duration::ZERO,
             overdue_after: Duration::from_secs(60),
@@ -120,6 +160,7 @@ impl Scene {
             switchboard,
             reports: told,
             service,
+            other,
             registry,
             clock: MediaClock::default(),
             _exchange: tasks,
@@ -156,7 +197,7 @@ impl Scene {
     /// The service accepts every stream that it was asked for.
     fn accept(&self, call: &CallSnapshot) {
         for stream in &call.streams {
-            let ready = StreamReport::Ready(stream.id.clone());
+            let ready = StreamReport::Ready(stream.id.clone(), "unreachable");
             self.reports.send(ready).unwrap();
         }
     }
@@ -189,6 +230,7 @@ fn start_as(guid: &str, is_ordered: bool) -> Command {
         role,
         sender: Private::default(),
         options: Arc::clone(&options),
+        wish: Wish::default(),
     };
     let (first, second) = (spec(Role::Customer), spec(Role::Agent));
     Command::Start(Box::new(Start {
@@ -241,9 +283,11 @@ async fn a_start_under_another_name_is_told_on_as_it_was_written() {
     let call = scene.call_in("1", StateName::Starting).await;
     scene.accept(&call);
     assert_eq!(answered.await.unwrap().unwrap().error, None);
-    let asked = scene.service.asked.lock().unwrap();
-    assert_eq!(asked[0].call, siprec("1"));
-    assert_eq!(&*asked[0].external, "2 as written");
+    let asked = scene.service.asked.lock().unwrap()[0].clone();
+    assert_eq!(asked.call, siprec("1"));
+    assert_eq!(&*asked.external, "2 as written");
+    let call = scene.call("1").await.unwrap();
+    assert_eq!(call.streams[0].service, Some("unreachable"));
 }
 
 #[tokio::test]
@@ -383,16 +427,6 @@ async fn a_start_is_answered_when_the_platform_sends_what_it_was_asked_for() {
     let mut started = scene.give("1", start("1"));
     let call = scene.call_in("1", StateName::Starting).await;
     scene.accept(&call);
-    let stage = async || {
-        let call = scene.call("1").await.unwrap();
-        call.streams
-            .iter()
-            .map(|stream| stream.state)
-            .collect::<Vec<_>>()
-    };
-    while stage().await != ["opening", "ready"] {
-        tokio::task::yield_now().await;
-    }
     let early = tokio::time::timeout(Duration::from_millis(20), &mut started).await;
     assert!(early.is_err(), "answered before the platform had");
     asked.teller().granted();
@@ -450,4 +484,102 @@ async fn a_line_with_both_parties_is_shown_as_mixed() {
     scene.accept(&call);
     let outcome = started.await.unwrap().unwrap();
     assert_eq!(outcome.reports[0].role, Role::Mixed);
+}
+
+fn wish(service: Option<&str>, parameters: &[&str]) -> Wish {
+    let named = |name: &&str| (Arc::from(*name), Private::new("7".to_owned()));
+    Wish {
+        service: service.map(Arc::from),
+        parameters: parameters.iter().map(named).collect(),
+    }
+}
+
+/// The wish of the customer's stream as its service is asked for it, and which service that is.
+async fn asked_with(start: Wish, leg: Wish) -> (&'static str, Wish, Scene) {
+    let scene = Scene::new();
+    let feed = scene.leg("1", Side::First, |introduction| introduction.wish = leg);
+    scene.call_in("1", StateName::Idle).await;
+    let Command::Start(mut asked) = start_as("1", true) else {
+        unreachable!("it is a start")
+    };
+    asked.first.wish = start;
+    let _started = scene.give("1", Command::Start(asked));
+    scene.call_in("1", StateName::Starting).await;
+    let (name, spec) = loop {
+        let of = |service: &Arc<Unreachable>| service.asked.lock().unwrap().first().cloned();
+        if let Some(spec) = of(&scene.service) {
+            break ("unreachable", spec);
+        }
+        if let Some(spec) = of(&scene.other) {
+            break ("other", spec);
+        }
+        tokio::task::yield_now().await;
+    };
+    drop(feed);
+    (name, spec.wish, scene)
+}
+
+#[tokio::test]
+async fn what_a_start_wishes_for_goes_before_what_its_legs_do() {
+    let none = || wish(None, &[]);
+    let cases = [
+        (none(), none(), "unreachable", none()),
+        (
+            wish(Some("other"), &[]),
+            none(),
+            "other",
+            wish(Some("other"), &[]),
+        ),
+        (
+            none(),
+            wish(Some("other"), &["tempo"]),
+            "other",
+            wish(Some("other"), &["tempo"]),
+        ),
+        (
+            wish(Some("unreachable"), &[]),
+            wish(Some("other"), &["tempo"]),
+            "unreachable",
+            wish(Some("unreachable"), &[]),
+        ),
+    ];
+    for (start, leg, service, expected) in cases {
+        let (name, wish, scene) = asked_with(start, leg).await;
+        assert_eq!((name, wish), (service, expected));
+        assert!(scene.counts("antiphon_wishes_left_out_total 0"));
+    }
+}
+
+#[tokio::test]
+async fn what_a_leg_wishes_for_and_cannot_have_is_left_out_and_counted() {
+    let (name, left, scene) = asked_with(
+        wish(None, &[]),
+        wish(Some("other"), &["rubato", "tempo", "swing"]),
+    )
+    .await;
+    assert_eq!((name, left), ("other", wish(Some("other"), &["tempo"])));
+    assert!(scene.counts("antiphon_wishes_left_out_total 2"));
+    let (name, left, scene) =
+        asked_with(wish(None, &["tempo"]), wish(Some("nobody"), &["tempo"])).await;
+    let addressed = wish(Some("unreachable"), &["tempo"]);
+    assert_eq!((name, left), ("unreachable", addressed));
+    assert!(scene.counts("antiphon_wishes_left_out_total 1"));
+}
+
+#[tokio::test]
+async fn the_legs_of_a_call_may_go_to_services_that_want_their_sound_cut_otherwise() {
+    let scene = Scene::new();
+    let _near = scene.leg("1", Side::First, |leg| leg.wish = wish(Some("other"), &[]));
+    let _far = scene.leg("1", Side::Second, |_| ());
+    while scene.call("1").await.is_none_or(|call| call.legs.len() < 2) {
+        tokio::task::yield_now().await;
+    }
+    let started = scene.give("1", start("1"));
+    let call = scene.call_in("1", StateName::Starting).await;
+    assert_eq!(call.streams.len(), 2);
+    scene.accept(&call);
+    assert_eq!(started.await.unwrap().unwrap().error, None);
+    let role = |service: &Arc<Unreachable>| service.asked.lock().unwrap()[0].role;
+    assert_eq!(role(&scene.other), Role::Customer);
+    assert_eq!(role(&scene.service), Role::Agent);
 }

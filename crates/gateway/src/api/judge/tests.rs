@@ -271,6 +271,91 @@ fn members_that_are_not_known_are_tolerated_and_counted() {
     assert_eq!(request.unknown_fields, 2);
 }
 
+#[test]
+fn a_start_may_wish_for_a_service_and_its_parameters() {
+    let start = judged(&with(
+        json!({"antiphon": {"service": "assemblyai", "parameters": {
+            "max_turn_silence": 1280, "format_turns": true, "prompt": "300", "vad_threshold": 0.4,
+            "keyterms_prompt": ["IEEE"],
+        }}}),
+    ))
+    .unwrap();
+    assert_eq!(start.first.wish, start.second.wish);
+    assert_eq!(start.first.wish.service.as_deref(), Some("assemblyai"));
+    let parameters = start.first.wish.parameters.iter();
+    let told: Vec<_> = parameters
+        .map(|(name, value)| (&**name, value.reveal().as_str()))
+        .collect();
+    let expected = [
+        ("format_turns", "true"),
+        ("keyterms_prompt", r#"["IEEE"]"#),
+        ("max_turn_silence", "1280"),
+        ("prompt", r#""300""#),
+        ("vad_threshold", "0.4"),
+    ];
+    assert_eq!(told, expected);
+    assert!(judged(&with(json!({}))).unwrap().first.wish.is_empty());
+}
+
+#[test]
+fn a_wish_that_cannot_be_read_is_refused_with_its_place() {
+    let wish = |wish: Value| json!({ "antiphon": wish });
+    let parameters = |parameters: Value| wish(json!({ "parameters": parameters }));
+    let many: serde_json::Map<_, _> = (0..=Wish::PARAMETERS_MAX)
+        .map(|number| (format!("p{number}"), json!(1)))
+        .collect();
+    let long = "x".repeat(Wish::VALUE_BYTES_MAX);
+    let names = "names must have 1 to 64 letters, digits, dots, dashes or underscores";
+    let (service, parameter) = (
+        format!("$.antiphon.service: {names}"),
+        format!("$.antiphon.parameters: {names}"),
+    );
+    let cases = [
+        (wish(json!(7)), "$.antiphon: invalid type: integer"),
+        (wish(json!(null)), "$.antiphon: invalid type: null"),
+        (
+            wish(json!({"service": null})),
+            "$.antiphon.service: invalid type: null",
+        ),
+        (wish(json!({"service": "two words"})), &service),
+        (
+            parameters(json!([])),
+            "$.antiphon.parameters: invalid type: sequence",
+        ),
+        (parameters(json!({"a b": 1})), &parameter),
+        (
+            parameters(json!(many)),
+            "$.antiphon.parameters: may have 64 members at most",
+        ),
+        (
+            parameters(json!({"prompt": long})),
+            "$.antiphon.parameters.prompt: is longer than 8192 bytes",
+        ),
+    ];
+    each_is_refused("400-201", cases);
+}
+
+#[test]
+fn a_wish_that_cannot_be_had_is_refused_with_its_place() {
+    let start = judged(&with(json!({}))).unwrap();
+    let refused = |name: &str| {
+        let bad = |role, _: &Wish| match role {
+            Role::Agent => Err(BadParameter {
+                name: name.to_owned(),
+                what: "is wrong".to_owned(),
+            }),
+            _ => Ok(()),
+        };
+        let error = fulfillable(&start, bad).unwrap_err();
+        (error.code.as_str(), error.message.into_owned())
+    };
+    let service = "$.antiphon.service: is wrong".to_owned();
+    assert_eq!(refused("service"), ("400-201", service));
+    let parameter = "$.antiphon.parameters.mode: is wrong".to_owned();
+    assert_eq!(refused("mode"), ("400-201", parameter));
+    fulfillable(&start, |_, _| Ok(())).unwrap();
+}
+
 proptest! {
     #[test]
     fn no_body_is_too_strange(body in any::<Vec<u8>>()) {

@@ -123,7 +123,12 @@ pub(crate) struct StreamShape {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) leg: Option<u64>,
-    /// How it stands: `opening`, `ready`, `finishing`, `finished`, `failed`.
+    /// The service that accepted it last, once one has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) service: Option<&'static str>,
+    /// How it stands: `opening`, `ready`, `degraded` (no service has had it for long, and it is
+    /// tried but slowly), `finishing`, `finished`, `failed`.
     pub(crate) state: &'static str,
     /// Bytes of 16-bit linear sound sent to the service.
     pub(crate) sent_bytes: u64,
@@ -221,6 +226,7 @@ impl From<StreamSnapshot> for StreamShape {
             stream_id: stream.id.as_str().to_owned(),
             role: stream.role.as_str(),
             leg: stream.leg.map(|leg| leg.0),
+            service: stream.service,
             state: stream.state,
             sent_bytes: stream.sent_bytes,
             transcripts: stream.transcripts,

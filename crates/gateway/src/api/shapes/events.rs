@@ -1,5 +1,6 @@
 //! Events as the native API tells them.
 
+use call::backlog::GapReason;
 use call::ending::Ending;
 use call::name::{LegId, Role, Side, StreamId};
 use call::start::Report;
@@ -55,7 +56,8 @@ pub(crate) enum What {
     },
     /// A call began.
     CallStarted,
-    /// A stretch of the stream's clock in which the service does not hear what was said.
+    /// A stretch of the stream's clock in which the service does not hear what was said, or of
+    /// which nobody knows whether it did (`unconfirmed`).
     Gap {
         #[serde(flatten)]
         stream: StreamRef,
@@ -78,6 +80,12 @@ pub(crate) enum What {
         #[serde(flatten)]
         leg: LegRef,
     },
+    /// A stream has been without a service for so long that it is tried but slowly from here on.
+    StreamDegraded {
+        #[serde(flatten)]
+        stream: StreamRef,
+        why: String,
+    },
     /// A stream is over, well or not.
     StreamEnded {
         #[serde(flatten)]
@@ -99,10 +107,13 @@ pub(crate) enum What {
         #[serde(flatten)]
         stream: StreamRef,
     },
-    /// The service accepted a stream.
+    /// A service accepted a stream; again after each interruption, and when the stream moves to
+    /// another service.
     StreamReady {
         #[serde(flatten)]
         stream: StreamRef,
+        /// `assemblyai`, `autotranscribe`, `deepgram` or `vosk`.
+        service: &'static str,
     },
     /// Something was said.
     Transcript(TranscriptShape),
@@ -235,11 +246,7 @@ impl From<&Event> for What {
                 role,
                 sent_bytes,
                 confirmed_bytes,
-            } => Self::BytesMismatch {
-                stream: stream(id, *role),
-                sent_bytes: *sent_bytes,
-                confirmed_bytes: *confirmed_bytes,
-            },
+            } => Self::mismatch(stream(id, *role), *sent_bytes, *confirmed_bytes),
             Event::CallChanged(state) => Self::CallChanged {
                 state: state.as_str(),
             },
@@ -253,12 +260,7 @@ impl From<&Event> for What {
                 from_ms,
                 to_ms,
                 reason,
-            } => Self::Gap {
-                stream: stream(id, *role),
-                from_ms: *from_ms,
-                to_ms: *to_ms,
-                reason: reason.as_str(),
-            },
+            } => Self::gap(stream(id, *role), (*from_ms, *to_ms), *reason),
             Event::LegEnded {
                 leg,
                 side,
@@ -271,6 +273,14 @@ impl From<&Event> for What {
             },
             Event::LegOpened { leg, side } => Self::LegOpened {
                 leg: LegRef::new(*leg, *side),
+            },
+            Event::StreamDegraded {
+                stream: id,
+                role,
+                why,
+            } => Self::StreamDegraded {
+                stream: stream(id, *role),
+                why: why.clone(),
             },
             Event::StreamEnded(report) => Self::ended(report),
             Event::StreamInterrupted {
@@ -286,8 +296,13 @@ impl From<&Event> for What {
             Event::StreamOpened { stream: id, role } => Self::StreamOpened {
                 stream: stream(id, *role),
             },
-            Event::StreamReady { stream: id, role } => Self::StreamReady {
+            Event::StreamReady {
+                stream: id,
+                role,
+                service,
+            } => Self::StreamReady {
                 stream: stream(id, *role),
+                service,
             },
             Event::Transcript(utterance) => Self::Transcript(utterance.into()),
         }
@@ -295,6 +310,23 @@ impl From<&Event> for What {
 }
 
 impl What {
+    fn mismatch(stream: StreamRef, sent_bytes: u64, confirmed_bytes: u64) -> Self {
+        Self::BytesMismatch {
+            stream,
+            sent_bytes,
+            confirmed_bytes,
+        }
+    }
+
+    fn gap(stream: StreamRef, (from_ms, to_ms): (u64, u64), reason: GapReason) -> Self {
+        Self::Gap {
+            stream,
+            from_ms,
+            to_ms,
+            reason: reason.as_str(),
+        }
+    }
+
     fn ended(report: &Report) -> Self {
         Self::StreamEnded {
             stream: StreamRef::new(&report.id, report.role),

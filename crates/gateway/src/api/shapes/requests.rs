@@ -1,10 +1,12 @@
 //! What the control API is asked.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// Start or resume the transcription of a call. Members that are not listed are ignored.
@@ -35,6 +37,9 @@ pub(crate) struct StartRequest {
     #[serde(default, deserialize_with = "object")]
     #[schema(nullable = false)]
     pub(crate) amazon_connect_params: Option<AmazonConnectParams>,
+    #[serde(default, deserialize_with = "object")]
+    #[schema(nullable = false)]
+    pub(crate) antiphon: Option<AntiphonParams>,
 }
 
 /// Pause or end the transcription of a call. Members that are not listed are ignored.
@@ -203,6 +208,25 @@ pub(crate) enum FragmentSelector {
     FragmentNumber,
 }
 
+/// Extension: to which speech service the call shall go, and what is asked of it.
+#[derive(Debug, Default, serde::Deserialize, ToSchema)]
+pub(crate) struct AntiphonParams {
+    /// One of the services that are configured: `assemblyai`, `autotranscribe`, `deepgram` or
+    /// `vosk`. Without it the call goes where the configuration says, or what brings its media.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(
+        nullable = false,
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9._-]+$"
+    )]
+    pub(crate) service: Option<String>,
+    /// The service's own parameters, by its own names; they go before those of the configuration.
+    #[serde(default)]
+    #[schema(schema_with = parameters_schema)]
+    pub(crate) parameters: BTreeMap<String, Value>,
+}
+
 impl From<RedactionName> for call::start::Redaction {
     fn from(name: RedactionName) -> Self {
         match name {
@@ -233,6 +257,15 @@ fn sounds_like_schema() -> utoipa::openapi::schema::Array {
     ArrayBuilder::new()
         .items(item)
         .max_items(Some(5))
+        .description(Some(description))
+        .build()
+}
+
+fn parameters_schema() -> utoipa::openapi::schema::Object {
+    let description = "The service's own parameters, by its own names; they go before those of \
+        the configuration. Each value is a text, a number, true or false, or a list of these.";
+    utoipa::openapi::schema::ObjectBuilder::new()
+        .schema_type(utoipa::openapi::schema::Type::Object)
         .description(Some(description))
         .build()
 }

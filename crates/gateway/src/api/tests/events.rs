@@ -255,7 +255,7 @@ async fn a_query_that_makes_no_sense_is_refused() {
     );
 }
 
-fn one_of_each_kind() -> [Event; 12] {
+fn one_of_each_kind() -> [Event; 13] {
     let (stream, role, leg, side) = (StreamId::new(IDS[1]), Role::Agent, LegId(7), Side::Second);
     let ending = Ending::new(Fault::Client, "socket_lost");
     let ended = report(&stream, role, Status::ok(), Some(summary()));
@@ -271,6 +271,7 @@ fn one_of_each_kind() -> [Event; 12] {
         Event::StreamReady {
             stream: opened.clone(),
             role,
+            service: "deepgram",
         },
         Event::Gap {
             stream: opened.clone(),
@@ -280,10 +281,15 @@ fn one_of_each_kind() -> [Event; 12] {
             reason: call::backlog::GapReason::Lost,
         },
         Event::StreamInterrupted {
-            stream: opened,
+            stream: opened.clone(),
             role,
             attempt: 1,
             why: "reset".into(),
+        },
+        Event::StreamDegraded {
+            stream: opened,
+            role,
+            why: "the service fails".into(),
         },
         said("CA1", "hello", true),
         Event::BytesMismatch {
@@ -313,15 +319,17 @@ async fn every_kind_of_event_can_be_told() {
     let doc: Value = serde_json::from_str(&openapi_json()).unwrap();
     let schema = json!({"$ref": "#/components/schemas/Event"});
     let mut told = Vec::new();
-    for _ in 0..12 {
+    for _ in 0..13 {
         let json = open.next().await.unwrap().json;
         schema::check(&doc, &schema, &json).unwrap_or_else(|wrong| panic!("{wrong}: {json}"));
         told.push(json);
     }
     assert_eq!(told[5]["fromMs"], 20);
     assert_eq!(told[5]["reason"], "lost");
-    assert_eq!(told[9]["summary"]["streamingSeconds"], 84);
-    assert_eq!(told[10]["leg"], 7);
+    assert_eq!(told[4]["service"], "deepgram");
+    assert_eq!(told[7]["why"], "the service fails");
+    assert_eq!(told[10]["summary"]["streamingSeconds"], 84);
+    assert_eq!(told[11]["leg"], 7);
     let mut kinds: Vec<_> = told
         .iter()
         .filter_map(|told| told["type"].as_str())

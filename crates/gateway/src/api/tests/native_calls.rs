@@ -36,6 +36,7 @@ async fn a_call_is_shown_with_its_legs_streams_and_counters() {
         (&json!("open"), &json!(8000))
     );
     let stream = &json["streams"][0];
+    assert_eq!(stream["service"], "autotranscribe");
     assert_eq!(stream["streamId"], IDS[1]);
     assert_eq!(
         (&stream["leg"], &stream["sentBytes"]),

@@ -112,6 +112,10 @@ fn matches(pattern: &str, text: &str) -> bool {
             !text.is_empty() && text.trim() == text && text.bytes().all(is_visible)
         }
         ("^[0-9]+$", _) => !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()),
+        ("^[A-Za-z0-9._-]+$", _) => {
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+            !text.is_empty() && text.bytes().all(is_plain)
+        }
         ("^[0-9]{3}-[0-9]{2,3}$", _) => text.len() <= 7 && text.as_bytes()[3] == b'-',
         ("^([eE][nN]|[eE][sS])-[uU][sS]$", _) => {
             ["en-us", "es-us"].contains(&text.to_lowercase().as_str())

@@ -88,6 +88,10 @@ settings! {
         /// Each RTP socket's receive buffer, as far as the kernel allows it.
         rtp_socket_buffer: usize =
             preset(Size(16 << 10..=16 << 20), presets().rtp_socket_buffer);
+        /// How often RTP sockets are read. Longer costs less for each packet, which waits half as
+        /// long in the mean.
+        rtp_read_interval: Duration =
+            preset(Period(ms(1)..=ms(20)), presets().rtp_read_interval);
         /// A pair of ports rests so long before it is used again, so that nothing of an earlier
         /// call comes in.
         rtp_port_quarantine: Duration =
@@ -171,6 +175,7 @@ impl Siprec {
                 .iter()
                 .map(|trunk| trunk.ingress(self))
                 .collect(),
+            wishes: self.trunks.iter().filter_map(SiprecTrunk::wish).collect(),
             silent_to_unknown: self.silent_to_unknown,
             tls: self.tls.ingress(),
             head_bytes_max: self.head_bytes_max,
@@ -182,6 +187,7 @@ impl Siprec {
             connection_queue_max: self.connection_queue_max,
             messages_queue_max: self.messages_queue_max,
             rtp_socket_buffer: self.rtp_socket_buffer,
+            rtp_read_interval: self.rtp_read_interval,
             rtp_port_quarantine: self.rtp_port_quarantine,
             media_timeout: self.media_timeout,
             source_packets: self.source_packets,

@@ -1,74 +1,113 @@
-//! `[upstream]`: the speech service and the streams towards it.
+//! `[upstream]`: the speech services, which of them streams go to, and the streams themselves.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use call::audio;
-use call::feed::LineConfig;
 use call::private::Private;
 use call::start::Phrase;
+use upstream::assemblyai::AssemblyAiConfig;
 use upstream::autotranscribe::AutoTranscribeConfig;
-use upstream::retry::RetryConfig;
+use upstream::deepgram::DeepgramConfig;
+use upstream::guard::GuardConfig;
+use upstream::routes::Plan;
 use upstream::stream::StreamConfig;
+use upstream::vosk::VoskConfig;
 use upstream::wire::WireConfig;
-use url::Url;
 
 use super::{DAY, ms, s};
-use crate::config::kind::{Count, File, Flag, List, Period, Secret, Size, Text, WebUrl, word};
+use crate::config::kind::{File, Flag, List, OffOr, Period, Size, Text, word};
 use crate::config::section::{
-    Field, Section, Settings, optional, preset, required, section, tables,
+    Field, Section, Settings, if_named, naming, optional, preset, required, section, tables,
 };
 use crate::config::words::{Category, Service, Words};
+use crate::services;
+
+mod care;
+mod sections;
+mod words;
+
+pub use care::{Guard, Retry};
+pub use sections::{AssemblyAi, AutoTranscribe, Deepgram, Vosk};
+
+use sections::Basics;
 
 settings! {
-    /// The speech service, and the streams towards it.
+    /// The speech services, and the streams towards them. A start may name another service than
+    /// these keys do, and so may a SIPREC trunk and a Twilio `<Parameter>`, as long as it has a
+    /// section here.
     pub struct Upstream {
-        /// Which service.
-        service: Service = preset(word(), Service::AutoTranscribe);
+        /// Which service streams go to.
+        service: Service = naming(preset(word(), Service::AutoTranscribe));
+        /// Which services they turn to while that one fails or takes no more, the best first.
+        fallback: Vec<Service> = naming(preset(List(word(), 3), Vec::new()));
+        /// Whether a stream for which another service was asked turns to these as well when that
+        /// one fails.
+        wished_falls_back: bool = preset(Flag, plan().wished_falls_back);
+        /// How long a stream waits for its turn at a service while there is another to turn to.
+        switch_after: Duration = preset(Period(s(0)..=s(60)), plan().switch_after);
+        /// Whether a stream that was accepted by one service may turn to another, when it loses its
+        /// socket. If not, only new streams do.
+        fail_over_running: bool = preset(Flag, presets().fail_over_running);
         /// How much sound a leg keeps while its stream cannot send; then the oldest is dropped,
         /// counted, and told as a gap.
         backlog_max: Duration = preset(Period(s(1)..=s(600)), s(30));
         /// How much sound is sent, and kept to be sent again, before the service accepts a stream.
-        unaccepted_max: Duration =
-            preset(Period(s(0)..=s(600)), StreamConfig::default().unaccepted_max);
+        unaccepted_max: Duration = preset(Period(s(0)..=s(600)), presets().unaccepted_max);
+        /// How much sound that was sent, and of which the service has not told yet what it heard,
+        /// is kept to be sent again when the socket is lost. What is lost beyond it is told as a
+        /// gap. `off`: none, so that the service never hears anything twice.
+        replay: Duration = preset(OffOr(ms(100)..=s(120)), presets().replay);
+        /// So long before a service ends a socket by its rules, another is opened.
+        rollover_lead: Duration = preset(Period(ms(100)..=s(3_600)), presets().rollover_lead);
+        /// How long a pause in the talk is then waited for, to change over in it.
+        rollover_window: Duration = preset(Period(s(0)..=s(3_600)), presets().rollover_window);
+        /// Whether a stream may have two sockets while it changes over. If not, or if the service
+        /// refuses the second, the first is finished before the second is opened.
+        rollover_overlap: bool = preset(Flag, presets().overlap);
+        /// How often a stream is tried again that no service has had for longer than
+        /// `upstream.retry` allows.
+        probe_interval: Duration = preset(Period(ms(100)..=s(3_600)), presets().probe_interval);
         /// How long connecting may take: name, TCP, TLS and the WebSocket's handshake together.
-        connect_timeout: Duration =
-            preset(Period(ms(100)..=s(60)), WireConfig::default().connect_timeout);
+        connect_timeout: Duration = preset(Period(ms(100)..=s(60)), wire().connect_timeout);
         /// How long the service may take to accept a stream once connected.
-        response_timeout: Duration =
-            preset(Period(ms(100)..=s(60)), StreamConfig::default().response_timeout);
+        response_timeout: Duration = preset(Period(ms(100)..=s(60)), presets().response_timeout);
         /// A service that takes no bytes for so long is given up, and the stream begun anew.
-        stall_timeout: Duration =
-            preset(Period(ms(100)..=s(60)), StreamConfig::default().stall_timeout);
+        stall_timeout: Duration = preset(Period(ms(100)..=s(60)), presets().stall_timeout);
         /// How long a finished stream may take over its last transcripts.
-        drain_timeout: Duration =
-            preset(Period(ms(100)..=s(600)), StreamConfig::default().drain_timeout);
+        drain_timeout: Duration = preset(Period(ms(100)..=s(600)), presets().drain_timeout);
         /// How long the closing handshake may take.
-        close_timeout: Duration =
-            preset(Period(ms(10)..=s(60)), WireConfig::default().close_timeout);
+        close_timeout: Duration = preset(Period(ms(10)..=s(60)), wire().close_timeout);
         /// A service that says nothing for so long is pinged.
-        ping_interval: Duration =
-            preset(Period(s(1)..=s(3_600)), StreamConfig::default().ping_interval);
+        ping_interval: Duration = preset(Period(s(1)..=s(3_600)), presets().ping_interval);
         /// A service that shows no sign of life for so long after that is given up.
-        pong_timeout: Duration =
-            preset(Period(ms(100)..=s(600)), StreamConfig::default().pong_timeout);
+        pong_timeout: Duration = preset(Period(ms(100)..=s(600)), presets().pong_timeout);
         /// A longer message of the service ends its socket.
-        message_bytes_max: usize =
-            preset(Size(4 << 10..=16 << 20), WireConfig::default().message_bytes_max);
+        message_bytes_max: usize = preset(Size(4 << 10..=16 << 20), wire().message_bytes_max);
         /// Each socket's buffer for what comes.
-        read_buffer_bytes: usize =
-            preset(Size(1 << 10..=128 << 10), WireConfig::default().read_buffer_bytes);
+        read_buffer_bytes: usize = preset(Size(1 << 10..=128 << 10), wire().read_buffer_bytes);
         /// What may wait on each socket to be written.
         write_buffer_bytes_max: usize =
-            preset(Size(32 << 10..=16 << 20), WireConfig::default().write_buffer_bytes_max);
+            preset(Size(32 << 10..=16 << 20), wire().write_buffer_bytes_max);
         /// Certificates to trust instead of the system's, PEM.
         ca_file: Option<PathBuf> = optional(File, "/etc/antiphon/ca.crt");
         /// Whether a service on another machine may be used without TLS.
         allow_plain: bool = preset(Flag, false);
+        /// Where streams of the customer go, if elsewhere.
+        customer: PartyServices = section();
+        /// Where streams of the agent go, if elsewhere.
+        agent: PartyServices = section();
         /// When a stream is begun anew.
         retry: Retry = section();
-        /// How to reach AutoTranscribe.
-        autotranscribe: AutoTranscribe = section();
+        /// What all streams together may ask of a service.
+        guard: Guard = section();
+        /// AutoTranscribe.
+        autotranscribe: Option<AutoTranscribe> = if_named();
+        /// AssemblyAI.
+        assemblyai: Option<AssemblyAi> = if_named();
+        /// Deepgram.
+        deepgram: Option<Deepgram> = if_named();
+        /// Vosk.
+        vosk: Option<Vosk> = if_named();
         /// Phrases.
         vocabulary: Vec<VocabularyEntry> = tables(200);
     }
@@ -76,55 +115,12 @@ settings! {
 }
 
 settings! {
-    /// A stream that is cut off is begun anew, with pauses that double from one loss to the next.
-    pub struct Retry {
-        /// After so many losses in a row the stream is given up.
-        retries_max: u32 = preset(Count(0..=1_000), RetryConfig::default().retries_max);
-        /// After so long without being accepted the stream is given up.
-        outage_max: Duration = preset(Period(s(0)..=DAY), RetryConfig::default().outage_max);
-        /// A socket that lived so long makes earlier losses forgotten.
-        healthy_after: Duration =
-            preset(Period(s(0)..=DAY), RetryConfig::default().healthy_after);
-        /// The most the first pause lasts.
-        backoff_base: Duration =
-            preset(Period(ms(1)..=s(60)), RetryConfig::default().backoff_base);
-        /// The most any pause lasts.
-        backoff_max: Duration =
-            preset(Period(ms(1)..=s(600)), RetryConfig::default().backoff_max);
-        /// The least any pause lasts.
-        backoff_min: Duration =
-            preset(Period(ms(1)..=s(60)), RetryConfig::default().backoff_min);
-    }
-    check not_crossed
-}
-
-settings! {
-    /// ASAPP AutoTranscribe.
-    pub struct AutoTranscribe {
-        /// Where the service's API is.
-        base_url: Url = required(WebUrl, "https://api.sandbox.asapp.com");
-        /// The id that came with the account.
-        api_id: Private<String> = required(Secret, "env:ASAPP_API_ID");
-        /// The secret that came with the account.
-        api_secret: Private<String> = required(Secret, "env:ASAPP_API_SECRET");
-        /// How much sound one message carries. ASAPP recommends 20 ms or 100 ms; 20 ms is heard
-        /// sooner and costs twice the CPU time.
-        chunk: Duration = preset(Period(ms(20)..=s(1)), presets().chunk);
-        /// How fast a backlog may be sent, in percent of real time.
-        pace_percent: u32 = preset(Count(100..=1_000), presets().pace_percent);
-        /// How much sound may be sent at once before that pace counts.
-        burst: Duration = preset(Period(s(0)..=s(60)), presets().burst);
-        /// How long the service may take to say where a stream shall connect to.
-        locate_timeout: Duration = preset(Period(ms(100)..=s(60)), presets().locate_timeout);
-        /// A longer answer to that is refused.
-        answer_bytes_max: usize = preset(Size(1 << 10..=1 << 20), presets().answer_bytes_max);
-        /// How many of those addresses are fetched when a call appears, so that its start is fast.
-        /// 0: none.
-        urls_per_call: usize = preset(Count(0..=10), presets().urls_per_call);
-        /// For how many calls at a time addresses are kept.
-        url_calls_max: usize = preset(Count(0..=1_000_000), presets().url_calls_max);
-        /// An older address is not used. The service lets them live for 5 minutes.
-        url_age_max: Duration = preset(Period(s(1)..=s(300)), presets().url_age_max);
+    /// Where the streams of one party go, if not where all others do.
+    pub struct PartyServices {
+        /// As `upstream.service`.
+        service: Option<Service> = naming(optional(word(), "deepgram"));
+        /// As `upstream.fallback`.
+        fallback: Option<Vec<Service>> = naming(optional(List(word(), 3), "[\"vosk\"]"));
     }
 }
 
@@ -141,34 +137,56 @@ settings! {
 }
 
 impl Upstream {
-    /// What the service's client is told.
-    pub fn autotranscribe(&self) -> AutoTranscribeConfig {
-        let service = &self.autotranscribe;
-        AutoTranscribeConfig {
-            base_url: service.base_url.clone(),
-            api_id: service.api_id.reveal().clone(),
-            api_secret: service.api_secret.clone(),
-            chunk: service.chunk,
-            pace_percent: service.pace_percent,
-            burst: service.burst,
-            locate_timeout: service.locate_timeout,
-            answer_bytes_max: service.answer_bytes_max,
-            urls_per_call: service.urls_per_call,
-            url_calls_max: service.url_calls_max,
-            url_age_max: service.url_age_max,
-            allow_plain: self.allow_plain,
+    /// What AssemblyAI's client is told, if there is to be one.
+    pub fn assemblyai(&self) -> Option<AssemblyAiConfig> {
+        let service = self.assemblyai.as_ref();
+        service.map(|service| service.client(self.allow_plain))
+    }
+
+    /// What AutoTranscribe's client is told, if there is to be one.
+    pub fn autotranscribe(&self) -> Option<AutoTranscribeConfig> {
+        let service = self.autotranscribe.as_ref();
+        service.map(|service| service.client(self.allow_plain))
+    }
+
+    /// What Deepgram's client is told, if there is to be one.
+    pub fn deepgram(&self) -> Option<DeepgramConfig> {
+        let service = self.deepgram.as_ref();
+        service.map(|service| service.client(self.allow_plain))
+    }
+
+    /// What Vosk's client is told, if there is to be one.
+    pub fn vosk(&self) -> Option<VoskConfig> {
+        let service = self.vosk.as_ref();
+        service.map(|service| service.client(self.allow_plain))
+    }
+
+    /// Which service streams turn to, and in which order.
+    pub fn plan(&self) -> Plan {
+        let names = |first: Service, others: &[Service]| {
+            let all = std::iter::once(&first).chain(others);
+            all.map(|service| service.word().to_owned()).collect()
+        };
+        let party = |party: &PartyServices| match (&party.service, &party.fallback) {
+            (None, None) => Vec::new(),
+            (service, fallback) => names(
+                service.unwrap_or(self.service),
+                fallback.as_ref().unwrap_or(&self.fallback),
+            ),
+        };
+        Plan {
+            agent: party(&self.agent),
+            customer: party(&self.customer),
+            any: names(self.service, &self.fallback),
+            wished_falls_back: self.wished_falls_back,
+            switch_after: self.switch_after,
         }
     }
 
-    /// How the sound for a stream is cut and kept.
-    pub fn line(&self) -> LineConfig {
-        let Service::AutoTranscribe = self.service;
-        let chunk = self.autotranscribe.chunk;
-        let chunks_max = self.backlog_max.as_nanos().div_ceil(chunk.as_nanos());
-        LineConfig {
-            chunk_samples: audio::samples(chunk) as usize,
-            chunks_max: chunks_max as usize,
-        }
+    /// What all streams together may ask of a service.
+    pub fn guard(&self, service: Service) -> GuardConfig {
+        let opens = self.basics(service).map(|own| own.opens);
+        self.guard.of(service, opens)
     }
 
     /// The deadlines of a stream.
@@ -180,14 +198,13 @@ impl Upstream {
             ping_interval: self.ping_interval,
             pong_timeout: self.pong_timeout,
             unaccepted_max: self.unaccepted_max,
-            retry: RetryConfig {
-                retries_max: self.retry.retries_max,
-                outage_max: self.retry.outage_max,
-                healthy_after: self.retry.healthy_after,
-                backoff_base: self.retry.backoff_base,
-                backoff_max: self.retry.backoff_max,
-                backoff_min: self.retry.backoff_min,
-            },
+            replay: self.replay,
+            rollover_lead: self.rollover_lead,
+            rollover_window: self.rollover_window,
+            overlap: self.rollover_overlap,
+            fail_over_running: self.fail_over_running,
+            probe_interval: self.probe_interval,
+            retry: self.retry.of_a_stream(),
         }
     }
 
@@ -210,20 +227,68 @@ impl Upstream {
 
     fn reachable_and_trusted(&self, s: &mut Section<'_>) {
         let read = self.ca_file.as_deref().map(crate::tls::read_certificates);
+        let is_trusted = !matches!(read, Some(Err(_)));
         if let Some(Err(error)) = read {
             s.refuse("ca_file", &format!("cannot be used: {error}"));
         }
-        if !self.allow_plain && super::is_bare(&self.autotranscribe.base_url) {
-            let what = "is false, and upstream.autotranscribe.base_url is http: on another machine";
-            s.refuse("allow_plain", what);
+        let address = |service| Some((service, self.basics(service)?.base_url));
+        let plain = self.services().filter_map(address);
+        let plain: Vec<_> = plain.filter(|(_, url)| super::is_bare(url)).collect();
+        for (service, url) in plain.iter().filter(|_| !self.allow_plain) {
+            let (service, scheme) = (service.word(), url.scheme());
+            let what = format!(
+                "is false, and upstream.{service}.base_url is {scheme}: on another machine"
+            );
+            s.refuse("allow_plain", &what);
+        }
+        self.refuse_twice(s);
+        if is_trusted && (plain.is_empty() || self.allow_plain) {
+            self.refuse_unusable(s);
         }
     }
-}
 
-impl Retry {
-    fn not_crossed(&self, s: &mut Section<'_>) {
-        if self.backoff_min > self.backoff_max {
-            s.refuse("backoff_min", "is more than upstream.retry.backoff_max");
+    /// The services that are configured.
+    pub fn services(&self) -> impl Iterator<Item = Service> {
+        let all = Service::ALL.iter().map(|(service, _)| *service);
+        all.filter(|service| self.basics(*service).is_some())
+    }
+
+    /// Whether a service has what it cannot be used without.
+    pub(crate) fn is_whole(&self, service: Service) -> bool {
+        self.basics(service).is_some_and(|own| own.is_whole)
+    }
+
+    fn basics(&self, service: Service) -> Option<Basics<'_>> {
+        match service {
+            Service::AssemblyAi => self.assemblyai.as_ref().map(AssemblyAi::basics),
+            Service::AutoTranscribe => self.autotranscribe.as_ref().map(AutoTranscribe::basics),
+            Service::Deepgram => self.deepgram.as_ref().map(Deepgram::basics),
+            Service::Vosk => self.vosk.as_ref().map(Vosk::basics),
+        }
+    }
+
+    /// Nobody falls back to the service that failed.
+    fn refuse_twice(&self, s: &mut Section<'_>) {
+        let plan = self.plan();
+        let routes = [
+            ("fallback", plan.any),
+            ("customer.fallback", plan.customer),
+            ("agent.fallback", plan.agent),
+        ];
+        for (key, names) in routes {
+            let is_twice = |(at, name): &(usize, &String)| names[..*at].contains(name);
+            if let Some((_, name)) = names.iter().enumerate().find(is_twice) {
+                s.refuse(key, &format!("would turn to {name:?} twice"));
+            }
+        }
+    }
+
+    /// What the services' clients have to say of their sections: it begins with a key.
+    fn refuse_unusable(&self, s: &mut Section<'_>) {
+        for (service, error) in services::unusable(self) {
+            let error = error.replacen("parameters: ", "parameters.", 1);
+            let (key, what) = error.split_once(' ').unwrap_or((&error, ""));
+            s.refuse(&format!("{}.{key}", service.word()), what);
         }
     }
 }
@@ -243,8 +308,16 @@ impl From<&VocabularyEntry> for Phrase {
     }
 }
 
-/// The service's own defaults.
-fn presets() -> AutoTranscribeConfig {
-    let nowhere = Url::parse("https://nowhere.invalid").expect("a literal that is a URL");
-    AutoTranscribeConfig::new(nowhere, String::new(), Private::default())
+// The defaults of what is told this.
+
+fn presets() -> StreamConfig {
+    StreamConfig::default()
+}
+
+fn wire() -> WireConfig {
+    WireConfig::default()
+}
+
+fn plan() -> Plan {
+    Plan::default()
 }

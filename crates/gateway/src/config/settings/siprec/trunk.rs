@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use call::private::Private;
+use call::start::Wish;
 use ingress::siprec::config::{
     BeforeStart, Codec, Credentials, Listen, MediaPolicy, RolePolicy, SrtpPolicy, Trunk,
 };
@@ -12,7 +13,9 @@ use super::{Count, Field, Flag, List, Section, Settings, Siprec, Text};
 use super::{address, listener, optional, preset, required, word};
 use crate::config::kind::Secret;
 use crate::config::kind::parsed::{Parsed, parsed};
-use crate::config::words::Words;
+use crate::config::parameters::{ParameterTable, Parameters};
+use crate::config::section::naming;
+use crate::config::words::{Service, Words};
 
 settings! {
     /// A session border controller, or several that are treated alike. A request belongs to the
@@ -68,6 +71,11 @@ settings! {
         /// What may be kept of participants: their address of record, their name. Nothing else of
         /// the metadata is kept that is not needed.
         keep: Vec<Kept> = preset(List(word(), 2), Vec::new());
+        /// The speech service its sessions go to, if another than `upstream.service`, and if a
+        /// start does not say.
+        service: Option<Service> = naming(optional(word(), "assemblyai"));
+        /// Parameters of that service's own, by its own names. They go before those of its section.
+        parameters: Parameters = preset(ParameterTable, Parameters::default());
     }
     check usable
 }
@@ -154,6 +162,16 @@ impl SiprecTrunk {
         }
     }
 
+    /// Its name, and to which service its sessions go, if it says so.
+    pub(super) fn wish(&self) -> Option<(String, Wish)> {
+        let service = self.service?;
+        let wish = Wish {
+            service: Some(service.word().into()),
+            parameters: self.parameters.wished(),
+        };
+        Some((self.name.clone(), wish))
+    }
+
     /// Whether nothing says who may use it.
     pub(super) fn is_open(&self) -> bool {
         self.sources.is_empty() && self.tls_names.is_empty()
@@ -164,6 +182,11 @@ impl SiprecTrunk {
             (Some(_), None) => s.refuse("username", "needs a password beside it"),
             (None, Some(_)) => s.refuse("password", "needs a username beside it"),
             _ => {}
+        }
+        match self.service {
+            Some(service) => self.parameters.check(service, "parameters", s),
+            None if self.parameters.is_empty() => {}
+            None => s.refuse("parameters", "needs a service beside it"),
         }
         if self.codecs.is_empty() {
             s.refuse("codecs", "is empty: expected at least one");
