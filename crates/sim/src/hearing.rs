@@ -91,6 +91,12 @@ impl Hearing {
         Some(self.understand(&utterance))
     }
 
+    /// When what is being said began, in milliseconds from the beginning of the stream.
+    pub fn speaking_since_ms(&self) -> Option<u64> {
+        let first_sample = self.endpointer.speaking_since()?;
+        Some(first_sample / SAMPLES_PER_MS)
+    }
+
     fn understand(&self, utterance: &Utterance) -> Heard {
         let (found, likeness) = self.lexicon.find(utterance);
         let (phrase, first_sample, samples) = match found {

@@ -80,6 +80,12 @@ impl Endpointer {
         self.speech.take()?.trimmed()
     }
 
+    /// The first sample of the utterance that is being said, once it is no click.
+    pub(super) fn speaking_since(&self) -> Option<u64> {
+        let speech = self.speech.as_ref()?;
+        (speech.voiced_end >= VOICED_FRAMES_MIN).then(|| speech.first_sample())
+    }
+
     // Digital silence says nothing of the noise: it is what fills a gap.
     fn learn(&mut self, loudness: f32) {
         if loudness > 0.0 {

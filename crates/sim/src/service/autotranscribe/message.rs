@@ -3,9 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::Rules;
-use super::record::{RedactionOutput, StartStream};
+use super::start::{RedactionOutput, StartStream};
 use super::status;
 use crate::hearing::Heard;
+use crate::service::dialect::a_megabyte;
+use crate::service::words::{Word, words};
 use crate::speech::{Role, redacted};
 
 /// What an ear writes for what it does not understand.
@@ -231,28 +233,23 @@ pub(super) fn unknown() -> String {
 
 /// A transcript of a megabyte.
 pub(super) fn huge() -> String {
-    let text = "blah ".repeat((1 << 20) / 5);
-    json!({ "message": "transcript", "start": 0, "end": 1, "utterance": [{ "text": text }] })
-        .to_string()
+    let utterance = [json!({ "text": a_megabyte() })];
+    json!({ "message": "transcript", "start": 0, "end": 1, "utterance": utterance }).to_string()
 }
 
-// Words share the utterance's time by their letters.
 fn tokens(text: &str, start_ms: u64, end_ms: u64) -> Vec<Value> {
-    let letters = text.split_whitespace().map(str::len).sum::<usize>().max(1) as u64;
-    let at = |letter: u64| start_ms + (end_ms - start_ms) * letter / letters;
-    let mut before = 0;
-    let mut tokens = Vec::new();
-    for word in text.split_whitespace() {
-        let content = word.trim_end_matches(['.', ',', '?', '!']);
-        let (start, end) = (at(before), at(before + content.len() as u64));
-        let mut token = json!({ "content": content, "start": start, "end": end });
-        if content.len() < word.len() {
-            token["punctuationAfter"] = word[content.len()..].into();
+    let token = |word: Word<'_>| {
+        let content = word.bare();
+        let mut token = json!({ "content": content, "start": word.start_ms, "end": word.end_ms });
+        if content.len() < word.text.len() {
+            token["punctuationAfter"] = word.text[content.len()..].into();
         }
-        before += word.len() as u64;
-        tokens.push(token);
-    }
-    tokens
+        token
+    };
+    words(text, start_ms, end_ms)
+        .into_iter()
+        .map(token)
+        .collect()
 }
 
 fn judge_audio(fields: &Map<String, Value>) -> Result<(), Refusal> {

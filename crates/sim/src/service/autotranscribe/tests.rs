@@ -1,29 +1,18 @@
 //! The service over real sockets on loopback, and a client of a few lines.
 
 use std::sync::Mutex;
+use std::time::Instant;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tokio::net::TcpStream;
+use tokio_tungstenite::Connector;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
 
-use super::faults::{CutAfter, EndFault, RestFault, TokenFault};
+use super::faults::{Cut, CutAfter, EndFault, RestFault, TokenFault};
 use super::*;
-
-const SECONDS: Duration = Duration::from_secs(20);
-
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-
-/// What a client sees, in order: messages, the close code, how the connection went.
-#[derive(Debug, PartialEq)]
-enum Seen {
-    Text(Value),
-    Close(u16),
-    End,
-    Broken,
-}
+use crate::service::client::{SECONDS, Seen, Socket, hear, say, see, see_all};
+use crate::speech::{Role, Script};
 
 async fn service(change: impl FnOnce(&mut Config)) -> Running {
     let _again = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -69,13 +58,6 @@ async fn connect(running: &Running) -> Socket {
         .0
 }
 
-async fn say(socket: &mut Socket, message: Value) {
-    socket
-        .send(Message::text(message.to_string()))
-        .await
-        .unwrap();
-}
-
 async fn start(running: &Running, role: &str) -> Socket {
     let mut socket = connect(running).await;
     say(
@@ -84,33 +66,6 @@ async fn start(running: &Running, role: &str) -> Socket {
     )
     .await;
     socket
-}
-
-async fn see(socket: &mut Socket) -> Seen {
-    match tokio::time::timeout(SECONDS, socket.next())
-        .await
-        .expect("something is seen in time")
-    {
-        Some(Ok(Message::Text(text))) => Seen::Text(serde_json::from_str(&text).unwrap()),
-        Some(Ok(Message::Close(frame))) => {
-            Seen::Close(frame.map_or(1005, |frame| frame.code.into()))
-        }
-        Some(Ok(other)) => panic!("{other:?}"),
-        Some(Err(Error::ConnectionClosed)) | None => Seen::End,
-        Some(Err(_)) => Seen::Broken,
-    }
-}
-
-async fn see_all(socket: &mut Socket) -> Vec<Seen> {
-    let mut all = Vec::new();
-    loop {
-        let seen = see(socket).await;
-        let last = matches!(seen, Seen::End | Seen::Broken);
-        all.push(seen);
-        if last {
-            return all;
-        }
-    }
 }
 
 // What was seen, in short: "startResponse", "finalResponse 1000", "close 1000", "end".
@@ -133,16 +88,6 @@ async fn finish(socket: &mut Socket) {
     say(socket, json!({ "message": "finishStream" })).await;
 }
 
-async fn hear(socket: &mut Socket, samples: &[i16]) {
-    for chunk in samples.chunks(800) {
-        let bytes: Vec<u8> = chunk
-            .iter()
-            .flat_map(|sample| sample.to_le_bytes())
-            .collect();
-        socket.send(Message::binary(bytes)).await.unwrap();
-    }
-}
-
 #[tokio::test]
 async fn a_conversation_is_heard_and_kept_byte_for_byte() {
     let arrivals = Arc::new(Mutex::new(Vec::new()));
@@ -152,7 +97,7 @@ async fn a_conversation_is_heard_and_kept_byte_for_byte() {
         config.observer = Some(Arc::new(move |arrival: Arrival<'_>| {
             assert_eq!(
                 (arrival.external_id, arrival.role),
-                ("CA42", Role::Customer)
+                ("CA42", Some(Role::Customer))
             );
             seen.lock().unwrap().push(arrival.samples);
         }));

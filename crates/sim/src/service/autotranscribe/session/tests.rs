@@ -1,46 +1,39 @@
 //! Messages in, answers out, without a socket.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::service::autotranscribe::Keep;
-use crate::service::autotranscribe::record::{Recorded, RedactionOutput};
-use crate::speech::Script;
+use crate::hearing::Lexicon;
+use crate::service::autotranscribe::start::RedactionOutput;
+use crate::service::record::{Recorded, Records};
+use crate::service::settings::Settings;
+use crate::speech::{Role, Script};
 
 struct World {
-    session: Session,
+    session: AutoTranscribeSession,
     records: Arc<Records>,
     now: Instant,
 }
 
-fn world_with(change: impl FnOnce(&mut Surroundings)) -> World {
+fn world_with(change: impl FnOnce(&mut Rules, &mut Settings)) -> World {
     let now = Instant::now();
-    let records = Arc::new(Records::new(Keep::default()));
-    let place = records
-        .open(Recorded::open("stream-1".to_owned(), None, now))
-        .unwrap();
-    let mut around = Surroundings {
-        rules: Rules::default(),
-        lexicon: None,
-        observer: None,
-        records: records.clone(),
-        place,
-        stream_id: "stream-1".to_owned(),
-        external_id: "CA1".to_owned(),
-    };
-    change(&mut around);
+    let (mut rules, mut settings) = (Rules::default(), Settings::default());
+    settings.lexicon = None;
+    change(&mut rules, &mut settings);
+    let (ear, records) = Ear::alone(&settings);
     World {
-        session: Session::new(around, now),
+        session: AutoTranscribeSession::new(ear, rules, now),
         records,
         now,
     }
 }
 
 fn world() -> World {
-    world_with(|_| {})
+    world_with(|_, _| {})
 }
 
 fn started() -> World {
@@ -77,8 +70,13 @@ fn shown(answers: Vec<Answer>) -> Vec<Value> {
     answers
         .into_iter()
         .map(|answer| match answer {
-            Answer::Close => json!("close"),
-            Answer::Final(_, text) | Answer::Text(text) => serde_json::from_str(&text).unwrap(),
+            Answer::Close(code, _) => {
+                assert_eq!(code, 1000);
+                json!("close")
+            }
+            Answer::Final(_, text) | Answer::Text(text) | Answer::Transcript(text) => {
+                serde_json::from_str(&text).unwrap()
+            }
         })
         .collect()
 }
@@ -194,13 +192,13 @@ fn what_a_start_may_ask_is_granted() {
 #[test]
 fn where_everything_is_redacted_nothing_else_is_granted() {
     for redaction in ["unredacted", "redacted_and_unredacted"] {
-        let mut world = world_with(|around| around.rules.always_redact = true);
+        let mut world = world_with(|rules, _| rules.always_redact = true);
         assert_eq!(
             code(&world.start(json!({ "redactionOutput": redaction }))),
             "4094"
         );
     }
-    let mut world = world_with(|around| around.rules.always_redact = true);
+    let mut world = world_with(|rules, _| rules.always_redact = true);
     assert_eq!(world.start(json!({}))[0]["message"], "startResponse");
 }
 
@@ -325,7 +323,7 @@ fn a_vocabulary_is_additive_and_judged() {
         let message = json!({ "message": "updateVocabulary", "phrases": phrases });
         assert_eq!(code(&started().say(&message)), expected, "{message}");
 
-        let mut lenient = world_with(|around| around.rules.vocabulary_refusal_ends = false);
+        let mut lenient = world_with(|rules, _| rules.vocabulary_refusal_ends = false);
         lenient.start(json!({}));
         let answers = lenient.say(&message);
         assert_eq!(answers.len(), 1);
@@ -335,7 +333,7 @@ fn a_vocabulary_is_additive_and_judged() {
 
 fn heard(more: Value, phrase: &str) -> Value {
     let lexicon = Arc::new(Lexicon::new(Script::standard().phrases()).unwrap());
-    let mut world = world_with(|around| around.lexicon = Some(lexicon));
+    let mut world = world_with(|_, settings| settings.lexicon = Some(lexicon));
     world.start(more);
     let phrase = Script::standard().phrase(phrase).unwrap();
     let bytes: Vec<u8> = phrase
@@ -426,4 +424,20 @@ proptest! {
         }
         prop_assert!(finals <= 1);
     }
+}
+
+#[test]
+fn remarks_come_as_often_as_asked_for() {
+    let mut world = world_with(|rules, _| rules.remark_every = Duration::from_secs(1));
+    world.start(json!({}));
+    let second = vec![0; 16_000];
+    let told: Vec<_> = second
+        .chunks(1600)
+        .flat_map(|chunk| world.session.binary(world.now, chunk))
+        .collect();
+    let [Answer::Transcript(told)] = &told[..] else {
+        panic!("{told:?}")
+    };
+    let told: Value = serde_json::from_str(told).unwrap();
+    assert_eq!((&told["start"], &told["end"]), (&json!(0), &json!(1000)));
 }

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::TlsFiles;
+use super::settings::TlsFiles;
 
 /// TLS handshakes under way; while there are so many nobody else is let in.
 const HANDSHAKES_MAX: usize = 256;
@@ -57,6 +57,7 @@ pub(super) struct Lever(Arc<AtomicU8>);
 /// All is well; the other states of a [`Lever`] are below.
 const BLACK_HOLE: u8 = 1;
 const RESET: u8 = 2;
+const TEAR: u8 = 3;
 
 impl Door {
     pub(super) fn new(listener: TcpListener, files: Option<&TlsFiles>) -> anyhow::Result<Self> {
@@ -134,6 +135,11 @@ impl Lever {
         self.0.store(RESET, Ordering::Relaxed);
     }
 
+    /// Half of what is written next gets through, and then the connection is reset.
+    pub(super) fn tear(&self) {
+        self.0.store(TEAR, Ordering::Relaxed);
+    }
+
     fn is(&self, state: u8) -> bool {
         self.0.load(Ordering::Relaxed) == state
     }
@@ -174,6 +180,12 @@ impl AsyncWrite for Line {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.lever.is(TEAR) {
+            let half = &bytes[..bytes.len() / 2];
+            std::task::ready!(Pin::new(&mut self.tcp).poll_write(context, half))?;
+            self.lever.reset();
+            return Poll::Ready(Ok(bytes.len()));
+        }
         Pin::new(&mut self.tcp).poll_write(context, bytes)
     }
 
