@@ -5,12 +5,17 @@ SECONDS ?= 30
 TARGET  ?= all
 MINUTES ?= 5
 PLATFORM ?= twilio
+SERVICE ?= autotranscribe
+SEED    ?= 1
+RUN     := target/release/antiphon-sim
+SPAWN   := --spawn target/release/antiphon
 BUILD   := .build
 PYTHON  := $(BUILD)/python/bin/python
 CARGO   ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt clippy doc deny purity docs bench load fuzz oracles clean-tools
+.PHONY: help demo test check fmt clippy doc deny purity docs bench load runs chaos long drain \
+	overload fuzz oracles clean-tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -25,7 +30,7 @@ test: ## every test but load and fuzz, with the oracles
 	$(CARGO) test --package antiphon-call --features planted --test planted --quiet
 	$(MAKE) --no-print-directory oracles
 
-oracles: $(PYTHON) ## what others say: twilio, streamdouble, schemathesis, promtool, sipp
+oracles: $(PYTHON) ## what others say: twilio, assemblyai, deepgram, vosk, streamdouble, schemathesis, promtool, sipp
 	@deploy/install promtool
 	@deploy/install sipp
 	$(CARGO) build --quiet --workspace --bins --tests
@@ -62,6 +67,23 @@ load: ## CALLS calls of PLATFORM (twilio, siprec) for SECONDS: CPU, memory, late
 	$(CARGO) build --release --quiet -p antiphon-gateway -p antiphon-sim
 	target/release/antiphon-sim load --spawn target/release/antiphon \
 		--platform $(PLATFORM) --calls $(CALLS) --seconds $(SECONDS)
+
+chaos: runs ## 100 calls for MINUTES to a SERVICE that breaks (SEED): every word heard or told as lost
+	$(RUN) chaos $(SPAWN) --minutes $(MINUTES) --service $(SERVICE) --seed $(SEED)
+
+long: runs ## calls that go over to a new socket ten times: no word lost, none twice
+	$(RUN) long $(SPAWN) --service autotranscribe
+	$(RUN) long $(SPAWN) --service assemblyai
+
+drain: runs ## SIGTERM with 200 calls running: nothing is lost that was received before
+	$(RUN) drain $(SPAWN) --service $(SERVICE)
+
+overload: runs ## ten times more calls than there is room for: running calls do not notice
+	$(RUN) overload $(SPAWN) --service $(SERVICE)
+
+runs:
+	@deploy/install build
+	$(CARGO) build --release --quiet -p antiphon-gateway -p antiphon-sim
 
 fuzz: $(BUILD)/tools/bin/cargo-fuzz ## TARGET (or all) for MINUTES each
 	@deploy/install fuzz

@@ -16,6 +16,7 @@ pub mod histogram;
 pub mod load;
 pub mod network;
 pub mod report;
+pub mod runs;
 pub mod service;
 pub mod speech;
 pub mod watch;

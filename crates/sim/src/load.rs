@@ -4,15 +4,16 @@
 //! measured frame carries a stamp, so that loss, order, damage and latency are read out of the
 //! sound that the service has received.
 
-mod drops;
+pub(crate) mod drops;
 pub mod ear;
+pub(crate) mod ears;
 pub mod figures;
 pub mod fleet;
 pub mod meter;
-mod origin;
-mod provide;
+pub(crate) mod origin;
+pub(crate) mod provide;
 mod run;
-mod spawn;
+pub(crate) mod spawn;
 pub mod stamp;
 
 use std::net::SocketAddr;
@@ -105,7 +106,7 @@ pub struct Arguments {
 
 /// `--platform`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Platform {
+pub(crate) enum Platform {
     Siprec,
     Twilio,
 }

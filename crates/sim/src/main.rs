@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use sim::caller::{siprec, twilio};
-use sim::service::autotranscribe;
-use sim::{demo, load, watch};
+use sim::service::{assemblyai, autotranscribe, deepgram, vosk};
+use sim::{demo, load, runs, watch};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Callers and speech services that are not real.
@@ -22,10 +22,18 @@ enum Command {
     /// Place calls.
     #[command(subcommand)]
     Call(Call),
+    /// Many calls to a service that breaks at random: every word is heard or told as lost.
+    Chaos(runs::chaos::Arguments),
     /// See the main job: a call, transcribed, but for the card number.
     Demo(demo::Arguments),
+    /// End a gateway with many calls running: nothing is lost that was received before.
+    Drain(runs::drain::Arguments),
     /// Put a gateway under load and report what it costs.
     Load(load::Arguments),
+    /// Calls that outlive their sockets again and again.
+    Long(runs::long::Arguments),
+    /// Many more calls than there is room for.
+    Overload(runs::overload::Arguments),
     /// Be a speech service.
     #[command(subcommand)]
     Service(Service),
@@ -43,8 +51,14 @@ enum Call {
 
 #[derive(Subcommand)]
 enum Service {
+    /// AssemblyAI Streaming v3.
+    Assemblyai(assemblyai::args::ServiceArgs),
     /// ASAPP AutoTranscribe.
     Autotranscribe(autotranscribe::args::ServiceArgs),
+    /// Deepgram's live transcription.
+    Deepgram(deepgram::args::ServiceArgs),
+    /// A Vosk server.
+    Vosk(vosk::args::ServiceArgs),
 }
 
 #[tokio::main]
@@ -70,11 +84,22 @@ async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Call(Call::Siprec(arguments)) => siprec::run(arguments).await,
         Command::Call(Call::Twilio(arguments)) => twilio::run(arguments).await,
+        Command::Chaos(arguments) => runs::chaos::run(arguments).await,
         Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Drain(arguments) => runs::drain::run(arguments).await,
         Command::Load(arguments) => load::run(arguments).await,
+        Command::Long(arguments) => runs::long::run(arguments).await,
+        Command::Overload(arguments) => runs::overload::run(arguments).await,
+        Command::Service(Service::Assemblyai(arguments)) => {
+            assemblyai::args::run(arguments, stop()).await
+        }
         Command::Service(Service::Autotranscribe(arguments)) => {
             autotranscribe::args::run(arguments, stop()).await
         }
+        Command::Service(Service::Deepgram(arguments)) => {
+            deepgram::args::run(arguments, stop()).await
+        }
+        Command::Service(Service::Vosk(arguments)) => vosk::args::run(arguments, stop()).await,
         Command::Watch(arguments) => watch::run(arguments).await,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 
 /// How many were dropped at sockets with these ports.
-pub(super) fn at(ports: &HashSet<u16>) -> u64 {
+pub(crate) fn at(ports: &HashSet<u16>) -> u64 {
     let tables = ["/proc/net/udp", "/proc/net/udp6"].map(fs::read_to_string);
     let tables = tables.iter().flatten();
     tables.map(|table| count(table, ports)).sum()

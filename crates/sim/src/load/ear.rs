@@ -67,6 +67,11 @@ impl Ear {
         self.next.map(|stamp| stamp.leg)
     }
 
+    /// How many of the leg's stamped frames there were until the newest that was heard.
+    pub fn reached(&self) -> u32 {
+        self.next.map_or(0, |stamp| stamp.sequence)
+    }
+
     /// What was noticed.
     pub fn counts(&self) -> Counts {
         self.counts

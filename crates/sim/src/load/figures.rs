@@ -218,7 +218,7 @@ impl Figures {
 
 impl Sent {
     /// Out of the fleet's log.
-    pub(super) fn of(log: &Log) -> Self {
+    pub(crate) fn of(log: &Log) -> Self {
         let Log {
             stamped,
             frames,
@@ -238,7 +238,7 @@ impl Sent {
 
 impl Heard {
     /// Out of what all ears have noticed.
-    pub(super) fn of(streams: u64, counts: Counts, confirmed_bytes: u64, lost: u64) -> Self {
+    pub(crate) fn of(streams: u64, counts: Counts, confirmed_bytes: u64, lost: u64) -> Self {
         let Counts {
             samples,
             messages,
@@ -311,7 +311,7 @@ impl Cost {
     }
 
     /// Out of readings before the first call, and at both ends of the measurement.
-    pub(super) fn of(
+    pub(crate) fn of(
         legs: u64,
         idle: Reading,
         [from, to]: [Reading; 2],

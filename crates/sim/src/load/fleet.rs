@@ -1,10 +1,10 @@
 //! Many callers on one thread: it owns their sockets, sleeps from slot to slot and writes each
 //! frame when it is due. No runtime, no task, no timer a caller.
 
-pub(super) mod siprec;
-pub(super) mod twilio;
+pub(crate) mod siprec;
+pub(crate) mod twilio;
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use super::stamp::Stamp;
+use super::stamp::{FRAME, Stamp};
+use crate::caller::ulaw;
 use crate::histogram::Histogram;
 
 /// How often every leg sends a frame.
@@ -22,10 +23,9 @@ const PERIOD: Duration = Duration::from_millis(20);
 const LISTEN_PERIODS: u64 = 25;
 
 /// One caller's two tracks, whatever they go over. Nothing in it waits.
-pub(super) trait Line: Send {
-    /// Writes one frame of a track, with a stamp in it or silent; true when the kernel would not
-    /// take it now.
-    fn frame(&mut self, track: usize, stamp: Option<Stamp>) -> bool;
+pub(crate) trait Line: Send {
+    /// Writes one frame of a track, as μ-law; true when the kernel would not take it now.
+    fn frame(&mut self, track: usize, codes: &[u8; FRAME]) -> bool;
 
     /// Takes what has come in.
     fn listen(&mut self);
@@ -35,6 +35,29 @@ pub(super) trait Line: Send {
 
     /// Whether its sockets have failed.
     fn is_broken(&self) -> bool;
+
+    /// The close code with which the gateway has said goodbye, where there are such codes.
+    fn goodbye(&self) -> Option<u16> {
+        None
+    }
+}
+
+/// What a caller says on its two tracks, where it is not stamps.
+pub(crate) trait Voice: Send {
+    /// The next frame of a track, as μ-law.
+    fn frame(&mut self, track: usize) -> [u8; FRAME];
+}
+
+/// A caller's place in a fleet. To drop it changes nothing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seat(Arc<Place>);
+
+#[derive(Debug, Default)]
+struct Place {
+    leaving: AtomicBool,
+    left: AtomicBool,
+    /// The gateway's close code; 0 while there is none.
+    goodbye: AtomicU16,
 }
 
 /// What the fleet has done.
@@ -44,7 +67,7 @@ pub struct Log {
     pub stamped: u64,
     /// All frames written.
     pub frames: u64,
-    /// How late each stamped frame was.
+    /// How late each frame was that was no silence.
     pub lateness: Histogram,
     /// Writes that the kernel did not take at once.
     pub stalls: u64,
@@ -56,13 +79,13 @@ pub struct Log {
 #[derive(Debug)]
 pub struct Fleet {
     thread: JoinHandle<Log>,
-    joining: SyncSender<Box<dyn Line>>,
+    joining: SyncSender<Berth>,
     orders: Arc<Orders>,
 }
 
 /// The way into a fleet.
 #[derive(Clone)]
-pub(super) struct Door(SyncSender<Box<dyn Line>>);
+pub(crate) struct Door(SyncSender<Berth>);
 
 /// What the thread is told.
 #[derive(Debug, Default)]
@@ -75,10 +98,14 @@ struct Orders {
     stamped: Mutex<Vec<u32>>,
 }
 
-/// A line and its stamps so far.
+/// A line, what it says, and its stamps so far.
 struct Berth {
     line: Box<dyn Line>,
+    voice: Option<Box<dyn Voice>>,
+    seat: Seat,
     stamped: [u32; 2],
+    /// Its sockets had failed when it hung up.
+    broken: bool,
 }
 
 impl Fleet {
@@ -110,7 +137,7 @@ impl Fleet {
     }
 
     /// The way in.
-    pub(super) fn door(&self) -> Door {
+    pub(crate) fn door(&self) -> Door {
         Door(self.joining.clone())
     }
 
@@ -149,20 +176,79 @@ impl Fleet {
 }
 
 impl Door {
-    /// Adds a caller; from now on it sends silence.
+    /// Adds a caller; from now on it sends silence, or stamps.
     ///
     /// # Errors
     /// When the fleet is full or its thread is gone.
-    pub(super) fn join(&self, line: Box<dyn Line>) -> anyhow::Result<()> {
-        let joined = self.0.try_send(line);
-        joined.map_err(|_| anyhow::anyhow!("the fleet takes no more callers"))
+    pub(crate) fn join(&self, line: Box<dyn Line>) -> anyhow::Result<Seat> {
+        self.seat(line, None)
+    }
+
+    /// Adds a caller who speaks and never sends stamps.
+    ///
+    /// # Errors
+    /// As [`Door::join`].
+    pub(crate) fn join_speaking(
+        &self,
+        line: Box<dyn Line>,
+        voice: Box<dyn Voice>,
+    ) -> anyhow::Result<Seat> {
+        self.seat(line, Some(voice))
+    }
+
+    fn seat(&self, line: Box<dyn Line>, voice: Option<Box<dyn Voice>>) -> anyhow::Result<Seat> {
+        let seat = Seat::default();
+        let joined = self.0.try_send(Berth {
+            line,
+            voice,
+            seat: seat.clone(),
+            stamped: [0; 2],
+            broken: false,
+        });
+        joined.map_err(|_| anyhow::anyhow!("the fleet takes no more callers"))?;
+        Ok(seat)
+    }
+}
+
+impl Seat {
+    /// The caller hangs up: the last frame has been sent when this returns.
+    pub(crate) async fn leave(&self) {
+        self.0.leaving.store(true, Ordering::Release);
+        while !self.0.left.load(Ordering::Acquire) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// The close code with which the gateway has said goodbye.
+    pub(crate) fn goodbye(&self) -> Option<u16> {
+        Some(self.0.goodbye.load(Ordering::Acquire)).filter(|code| *code > 0)
+    }
+}
+
+impl Berth {
+    fn has_left(&self) -> bool {
+        self.seat.0.left.load(Ordering::Acquire)
+    }
+
+    fn hang_up(&mut self) {
+        if !self.has_left() {
+            self.line.hang_up();
+            self.broken = self.line.is_broken();
+            self.seat.0.left.store(true, Ordering::Release);
+        }
+    }
+
+    fn listen(&mut self) {
+        self.line.listen();
+        let goodbye = self.line.goodbye().unwrap_or(0);
+        self.seat.0.goodbye.store(goodbye, Ordering::Release);
     }
 }
 
 /// What the thread owns.
 struct Crew {
     lines: Vec<Berth>,
-    joined: Receiver<Box<dyn Line>>,
+    joined: Receiver<Berth>,
     orders: Arc<Orders>,
     slots: u64,
     clock: Instant,
@@ -187,26 +273,22 @@ impl Crew {
             wait_until(due);
             self.send_slot(slot, due, stamping);
         }
-        for berth in &mut self.lines {
-            berth.line.hang_up();
-        }
-        let broken = self.lines.iter().filter(|berth| berth.line.is_broken());
+        self.lines.iter_mut().for_each(Berth::hang_up);
+        let broken = self.lines.iter().filter(|berth| berth.broken);
         self.log.broken = broken.count() as u64;
         self.log
     }
 
     fn begin_period(&mut self, period: u64) {
-        while let Ok(line) = self.joined.try_recv() {
-            self.lines.push(Berth {
-                line,
-                stamped: [0; 2],
-            });
-        }
+        self.lines.extend(self.joined.try_iter());
+        let leaving = |berth: &&mut Berth| berth.seat.0.leaving.load(Ordering::Acquire);
+        let leaving = self.lines.iter_mut().filter(leaving);
+        leaving.for_each(Berth::hang_up);
         let every = self.lines.iter_mut().enumerate();
         for (_, berth) in
             every.filter(|(index, _)| *index as u64 % LISTEN_PERIODS == period % LISTEN_PERIODS)
         {
-            berth.line.listen();
+            berth.listen();
         }
         let mut stamped = self
             .orders
@@ -224,19 +306,32 @@ impl Crew {
         for track in 0..2 {
             let first = (slot + track as u64 * slots.div_ceil(2)) % slots;
             for index in (first as usize..self.lines.len()).step_by(slots as usize) {
-                let Berth { line, stamped } = &mut self.lines[index];
+                let berth = &mut self.lines[index];
+                if berth.has_left() {
+                    continue;
+                }
                 let now = Instant::now();
-                let stamp = stamping.then(|| Stamp {
-                    leg: (index * 2 + track) as u16,
-                    sequence: stamped[track],
-                    sent_us: now.duration_since(self.clock).as_micros() as u64,
-                });
-                let stalled = line.frame(track, stamp);
+                let stamps = stamping && berth.voice.is_none();
+                let codes = match &mut berth.voice {
+                    Some(voice) => voice.frame(track),
+                    None if stamping => {
+                        let stamp = Stamp {
+                            leg: (index * 2 + track) as u16,
+                            sequence: berth.stamped[track],
+                            sent_us: now.duration_since(self.clock).as_micros() as u64,
+                        };
+                        stamp.write()
+                    }
+                    None => [ulaw::SILENCE; FRAME],
+                };
+                let stalled = berth.line.frame(track, &codes);
                 self.log.frames += 1;
                 self.log.stalls += u64::from(stalled);
-                if stamping {
-                    stamped[track] += 1;
+                if stamps {
+                    berth.stamped[track] += 1;
                     self.log.stamped += 1;
+                }
+                if stamps || berth.voice.is_some() {
                     self.log.lateness.record(now.duration_since(due));
                 }
             }

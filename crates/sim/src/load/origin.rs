@@ -19,7 +19,7 @@ const CALLERS_A_URL: usize = 100;
 const MIX: [Like; 4] = [Like::Oracle, Like::Cube, Like::Avaya, Like::Ribbon];
 
 /// Places calls of one platform.
-pub(super) enum Origin {
+pub(crate) enum Origin {
     Siprec {
         agent: UserAgent,
         options: Box<Options>,
@@ -35,31 +35,31 @@ pub(super) enum Origin {
 }
 
 /// A call that has just been placed.
-pub(super) struct Placed {
-    pub(super) guid: String,
-    pub(super) line: Box<dyn Line>,
+pub(crate) struct Placed {
+    pub(crate) guid: String,
+    pub(crate) line: Box<dyn Line>,
     /// Of SIPREC: the dialog, which somebody has to end.
-    pub(super) session: Option<Session>,
+    pub(crate) session: Option<Session>,
 }
 
 /// A SIPREC call whose media is somebody else's.
-pub(super) struct Session {
-    pub(super) call: SiprecCall,
+pub(crate) struct Session {
+    pub(crate) call: SiprecCall,
     /// From INVITE to 200.
-    pub(super) answered_in: Duration,
+    pub(crate) answered_in: Duration,
     /// Where its packets go.
-    pub(super) peers: [SocketAddr; 2],
+    pub(crate) peers: [SocketAddr; 2],
 }
 
 /// How one call is to be placed.
-pub(super) enum Plan {
+pub(crate) enum Plan {
     Siprec(UserAgent, Box<Options>),
     Twilio(String, Signature, Arc<ClientConfig>),
 }
 
 impl Origin {
     /// What the gateway calls the platform.
-    pub(super) fn namespace(&self) -> &'static str {
+    pub(crate) fn namespace(&self) -> &'static str {
         match self {
             Self::Siprec { .. } => "siprec",
             Self::Twilio { .. } => "twilio",
@@ -67,7 +67,7 @@ impl Origin {
     }
 
     /// How the call with that number is placed.
-    pub(super) async fn plan(&mut self, index: usize) -> anyhow::Result<Plan> {
+    pub(crate) async fn plan(&mut self, index: usize) -> anyhow::Result<Plan> {
         Ok(match self {
             Self::Siprec {
                 agent,
@@ -96,7 +96,7 @@ impl Origin {
 
 impl Plan {
     /// Places it.
-    pub(super) async fn dial(self) -> anyhow::Result<Placed> {
+    pub(crate) async fn dial(self) -> anyhow::Result<Placed> {
         match self {
             Self::Siprec(agent, options) => {
                 let mut call = SiprecCall::dial_over(&agent, *options).await?;

@@ -14,17 +14,17 @@ const SPARE_FILES: usize = 256;
 
 /// A certificate for loopback and its key, as files that go away with this.
 #[derive(Debug)]
-pub(super) struct Certificate {
+pub(crate) struct Certificate {
     folder: PathBuf,
     /// The certificate, which is also what its clients have to trust.
-    pub(super) cert: PathBuf,
+    pub(crate) cert: PathBuf,
     /// Its key.
-    pub(super) key: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 impl Certificate {
     /// Makes a self-signed one.
-    pub(super) fn new() -> anyhow::Result<Self> {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         let folder = std::env::temp_dir().join(format!("antiphon-load-tls-{}", Uuid::new_v4()));
         fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let names = ["127.0.0.1", "localhost"].map(str::to_owned);
@@ -49,12 +49,16 @@ impl Drop for Certificate {
 
 /// Allows this process, and the gateway that it spawns, the sockets of so many calls: one or, with
 /// their RTCP, four towards the caller, and two towards the service.
-pub(super) fn open_files(calls: usize, platform: Platform) -> anyhow::Result<()> {
+pub(crate) fn open_files(calls: usize, platform: Platform) -> anyhow::Result<()> {
     let sockets = match platform {
         Platform::Siprec => 6,
         Platform::Twilio => 3,
     };
-    let needed = calls * sockets + SPARE_FILES;
+    allow_files(calls * sockets + SPARE_FILES)
+}
+
+/// Allows this process, and what it spawns, so many open files.
+pub(crate) fn allow_files(needed: usize) -> anyhow::Result<()> {
     let (soft, hard) = file_limits()?;
     if soft >= needed {
         return Ok(());
@@ -69,7 +73,7 @@ pub(super) fn open_files(calls: usize, platform: Platform) -> anyhow::Result<()>
     let told = asked.map_or_else(|error| error.to_string(), |status| status.to_string());
     ensure!(
         soft >= needed,
-        "{calls} calls need {needed} open files and {soft} are allowed (prlimit: {told}); \
+        "{needed} open files are needed and {soft} are allowed (prlimit: {told}); \
          try `ulimit -n {needed}`"
     );
     Ok(())

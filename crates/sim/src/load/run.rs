@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use super::ear::{Counts, Ear};
+use super::ears::Ears;
 use super::figures::{Cost, Heard, Micros, Sent, Setup};
 use super::fleet::{Fleet, Log};
 use super::meter::{Meter, Reading};
@@ -25,10 +25,12 @@ use crate::caller::tls;
 use crate::caller::twilio::Signature;
 use crate::control::{Answer, Gateway, Start};
 use crate::histogram::Histogram;
-use crate::service::autotranscribe::{Arrival, AutoTranscribe, Config, Keep, Running, TlsFiles};
+use crate::service::autotranscribe::{AutoTranscribe, Config, Keep, Rules, Running, TlsFiles};
 
 /// How long the gateway may take to become ready.
 const READY: Duration = Duration::from_secs(20);
+/// So long a party talks without a pause, after which a service is expected to write what it heard.
+const UTTERANCE: Duration = Duration::from_millis(2500);
 /// Silence that a fresh stream sends before its start-streaming.
 const LEAD_IN: Duration = Duration::from_millis(200);
 /// Time for the last measured frames to get through.
@@ -40,12 +42,10 @@ const STOPS_MAX: usize = 50;
 pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<Figures> {
     provide::open_files(arguments.calls, arguments.platform)?;
     let settle = Duration::from_millis(arguments.settle);
-    let ears = Arc::new(Ears {
-        clock: Instant::now(),
-        streams: Mutex::default(),
-    });
+    let clock = Instant::now();
+    let ears = Ears::new(clock);
     let mut stage = Stage::set(arguments, &ears).await?;
-    let fleet = Fleet::start(arguments.slots, arguments.calls, ears.clock)?;
+    let fleet = Fleet::start(arguments.slots, arguments.calls, clock)?;
     sleep(settle).await;
     let idle = stage.meter.map(Meter::read).transpose()?;
     let ramped = stage.ramp(arguments, &fleet).await?;
@@ -65,7 +65,7 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<Figures> {
     let cost = idle
         .zip(watched.readings)
         .map(|(idle, readings)| Cost::of(legs, idle, readings, watched.loaded_bytes));
-    let mut figures = ears.figures(&stamped, &log, &stopped);
+    let mut figures = heard(&ears, &stamped, &log, &stopped);
     figures.calls = calls;
     figures.setup = setup;
     figures.heard.kernel_drops = dropped;
@@ -98,12 +98,6 @@ struct Watched {
     seconds: f64,
     readings: Option<[Reading; 2]>,
     loaded_bytes: u64,
-}
-
-/// All ears, one a stream.
-struct Ears {
-    clock: Instant,
-    streams: Mutex<Vec<Ear>>,
 }
 
 impl Stage {
@@ -300,44 +294,20 @@ impl Ramped {
     }
 }
 
-impl Ears {
-    fn hear(&self, arrival: &Arrival<'_>) {
-        let now_us = arrival.at.duration_since(self.clock).as_micros() as u64;
-        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        if streams.len() <= arrival.stream {
-            streams.resize_with(arrival.stream + 1, Ear::default);
-        }
-        streams[arrival.stream].hear(arrival.sound, now_us);
-    }
-
-    fn figures(&self, stamped: &[u32], log: &Log, stopped: &[Answer]) -> Figures {
-        let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut counts, mut latency) = (Counts::default(), Histogram::default());
-        let mut heard = vec![0; stamped.len()];
-        for ear in streams.iter() {
-            counts += ear.counts();
-            latency.merge(ear.latency());
-            if let Some(frames) = ear.leg().and_then(|leg| heard.get_mut(usize::from(leg))) {
-                *frames += ear.counts().frames;
-            }
-        }
-        let lost = stamped.iter().zip(&heard);
-        let lost = lost
-            .map(|(&sent, &heard)| u64::from(sent).saturating_sub(heard))
-            .sum();
-        let confirmed = stopped.iter().flat_map(|answer| {
-            ["agent", "customer"].map(|role| answer.confirmed_bytes(role).unwrap_or(0))
-        });
-        let refused = stopped.iter().filter(|answer| !answer.is_ok());
-        Figures {
-            sent: Sent::of(log),
-            heard: Heard::of(streams.len() as u64, counts, confirmed.sum(), lost),
-            latency: Micros::of(&latency),
-            refused: refused
-                .map(|answer| format!("a stop failed: {}", answer.complaint()))
-                .collect(),
-            ..Figures::default()
-        }
+fn heard(ears: &Ears, stamped: &[u32], log: &Log, stopped: &[Answer]) -> Figures {
+    let sum = ears.sum(stamped.len());
+    let confirmed = stopped.iter().flat_map(|answer| {
+        ["agent", "customer"].map(|role| answer.confirmed_bytes(role).unwrap_or(0))
+    });
+    let refused = stopped.iter().filter(|answer| !answer.is_ok());
+    Figures {
+        sent: Sent::of(log),
+        heard: Heard::of(sum.streams, sum.counts, confirmed.sum(), sum.lost(stamped)),
+        latency: Micros::of(&sum.latency),
+        refused: refused
+            .map(|answer| format!("a stop failed: {}", answer.complaint()))
+            .collect(),
+        ..Figures::default()
     }
 }
 
@@ -362,7 +332,6 @@ async fn serve(
     certificate: Option<&Certificate>,
     ears: &Arc<Ears>,
 ) -> anyhow::Result<Running> {
-    let ears = Arc::clone(ears);
     let tls = certificate.map(|certificate| TlsFiles {
         cert: certificate.cert.clone(),
         key: certificate.key.clone(),
@@ -378,7 +347,11 @@ async fn serve(
             arrivals_max: 0,
             ..Keep::default()
         },
-        observer: Some(Arc::new(move |arrival| ears.hear(&arrival))),
+        observer: Some(ears.observer()),
+        rules: Rules {
+            remark_every: UTTERANCE,
+            ..Rules::default()
+        },
         ..Config::default()
     })
     .await

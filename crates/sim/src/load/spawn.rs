@@ -17,43 +17,43 @@ const GOODBYE: Duration = Duration::from_secs(10);
 
 /// A running gateway; dropping it ends the process and removes its files.
 #[derive(Debug)]
-pub(super) struct Spawned {
+pub(crate) struct Spawned {
     child: Child,
     folder: PathBuf,
     /// What it was told about itself.
-    pub(super) facts: Facts,
+    pub(crate) facts: Facts,
 }
 
 /// What both sides must agree on.
 #[derive(Clone, Debug)]
-pub(super) struct Facts {
+pub(crate) struct Facts {
     /// The API's base, `http://127.0.0.1:port`.
-    pub(super) base: String,
+    pub(crate) base: String,
     /// The API key.
-    pub(super) api_key: (String, String),
+    pub(crate) api_key: (String, String),
     /// What Twilio signs with.
-    pub(super) auth_token: String,
+    pub(crate) auth_token: String,
     /// Where SIP is listened for, if it is.
-    pub(super) siprec: Target,
+    pub(crate) siprec: Target,
 }
 
 /// What kind of gateway is wanted.
 #[derive(Clone, Debug)]
-pub(super) struct Wanted<'a> {
+pub(crate) struct Wanted<'a> {
     /// The program, `antiphon`.
-    pub(super) program: &'a Path,
+    pub(crate) program: &'a Path,
     /// Pin it to this CPU with `taskset`.
-    pub(super) cpu: Option<usize>,
+    pub(crate) cpu: Option<usize>,
     /// The speech service's base URL.
-    pub(super) service: &'a str,
+    pub(crate) service: &'a str,
     /// Whose calls it takes.
-    pub(super) platform: Platform,
+    pub(crate) platform: Platform,
     /// The chunk, such as `100ms`.
-    pub(super) chunk: &'a str,
+    pub(crate) chunk: &'a str,
     /// The CA file that the service's certificate hangs from.
-    pub(super) ca: Option<&'a Path>,
+    pub(crate) ca: Option<&'a Path>,
     /// Certificate and key of the gateway's own side.
-    pub(super) tls: Option<(&'a Path, &'a Path)>,
+    pub(crate) tls: Option<(&'a Path, &'a Path)>,
 }
 
 impl Spawned {
@@ -61,15 +61,30 @@ impl Spawned {
     ///
     /// # Errors
     /// When a file cannot be written or the program not started.
-    pub(super) fn start(wanted: &Wanted<'_>) -> anyhow::Result<Self> {
-        let folder = std::env::temp_dir().join(format!("antiphon-load-{}", Uuid::new_v4()));
-        fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let address = free_address()?;
+    pub(crate) fn start(wanted: &Wanted<'_>) -> anyhow::Result<Self> {
         let scheme = if wanted.tls.is_some() {
             "https"
         } else {
             "http"
         };
+        let write = |address, facts: &Facts| configuration(wanted, address, facts);
+        Self::configured(wanted.program, wanted.cpu, scheme, write)
+    }
+
+    /// Starts the program with a configuration of the caller's own making: `write` is told where
+    /// the API shall listen.
+    ///
+    /// # Errors
+    /// As [`Spawned::start`].
+    pub(crate) fn configured(
+        program: &Path,
+        cpu: Option<usize>,
+        scheme: &str,
+        write: impl FnOnce(SocketAddr, &Facts) -> String,
+    ) -> anyhow::Result<Self> {
+        let folder = std::env::temp_dir().join(format!("antiphon-load-{}", Uuid::new_v4()));
+        fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let address = free_address()?;
         let facts = Facts {
             base: format!("{scheme}://{address}"),
             api_key: ("load".to_owned(), Uuid::new_v4().to_string()),
@@ -77,17 +92,17 @@ impl Spawned {
             siprec: Target::udp(UdpSocket::bind(("127.0.0.1", 0))?.local_addr()?),
         };
         let config = folder.join("antiphon.toml");
-        fs::write(&config, configuration(wanted, address, &facts))?;
-        let mut command = match wanted.cpu {
-            None => Command::new(wanted.program),
+        fs::write(&config, write(address, &facts))?;
+        let mut command = match cpu {
+            None => Command::new(program),
             Some(cpu) => {
                 let mut command = Command::new("taskset");
-                command.args(["-c", &cpu.to_string()]).arg(wanted.program);
+                command.args(["-c", &cpu.to_string()]).arg(program);
                 command
             }
         };
         let child = command.args(["serve", "--config"]).arg(&config).spawn();
-        let child = child.with_context(|| format!("cannot run {}", wanted.program.display()))?;
+        let child = child.with_context(|| format!("cannot run {}", program.display()))?;
         Ok(Self {
             child,
             folder,
@@ -96,7 +111,7 @@ impl Spawned {
     }
 
     /// Its process id.
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
@@ -104,11 +119,28 @@ impl Spawned {
     ///
     /// # Errors
     /// When it ends with anything but success, or not in time.
-    pub(super) async fn end(mut self) -> anyhow::Result<()> {
+    pub(crate) async fn end(mut self) -> anyhow::Result<()> {
+        self.terminate()?;
+        self.ended(GOODBYE).await
+    }
+
+    /// Asks it to end.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub(crate) fn terminate(&self) -> anyhow::Result<()> {
         let pid = self.child.id().to_string();
         let asked = Command::new("kill").args(["-TERM", &pid]).status()?;
         ensure!(asked.success(), "cannot ask the gateway to end");
-        let ended = tokio::time::timeout(GOODBYE, async {
+        Ok(())
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    /// When it ends with anything but success, or not in time.
+    pub(crate) async fn ended(&mut self, within: Duration) -> anyhow::Result<()> {
+        let ended = tokio::time::timeout(within, async {
             loop {
                 match self.child.try_wait() {
                     Ok(None) => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -209,8 +241,8 @@ mod tests {
         assert!(text.contains("listen = [\"udp:127.0.0.1:5060\"]"));
         assert!(config.http.tls.files().is_some() && config.upstream.ca_file.is_some());
         assert_eq!(
-            config.upstream.autotranscribe.chunk,
-            Duration::from_millis(100)
+            config.upstream.autotranscribe().map(|own| own.chunk),
+            Some(Duration::from_millis(100))
         );
     }
 }

@@ -5,14 +5,13 @@ use std::io::ErrorKind;
 
 use super::Line;
 use crate::caller::siprec::Unhurried;
-use crate::caller::ulaw;
-use crate::load::stamp::{FRAME, Stamp};
+use crate::load::stamp::FRAME;
 
 /// Sender reports go out once in so many looks: every 5 seconds.
 const LOOKS_A_REPORT: u64 = 10;
 
 /// The lines of one call.
-pub(in crate::load) struct SiprecLine {
+pub(crate) struct SiprecLine {
     tracks: [Unhurried; 2],
     looks: u64,
     broken: bool,
@@ -20,7 +19,7 @@ pub(in crate::load) struct SiprecLine {
 
 impl SiprecLine {
     /// The customer's line first.
-    pub(in crate::load) fn new(tracks: [Unhurried; 2]) -> Self {
+    pub(crate) fn new(tracks: [Unhurried; 2]) -> Self {
         Self {
             tracks,
             looks: 0,
@@ -30,9 +29,8 @@ impl SiprecLine {
 }
 
 impl Line for SiprecLine {
-    fn frame(&mut self, track: usize, stamp: Option<Stamp>) -> bool {
-        let payload = stamp.map_or([ulaw::SILENCE; FRAME], Stamp::write);
-        match self.tracks[track].send(&payload, FRAME as u64) {
+    fn frame(&mut self, track: usize, codes: &[u8; FRAME]) -> bool {
+        match self.tracks[track].send(codes, FRAME as u64) {
             Ok(()) => false,
             Err(error) if error.kind() == ErrorKind::WouldBlock => true,
             Err(_) => {

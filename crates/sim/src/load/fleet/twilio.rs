@@ -8,25 +8,28 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message, WebSocket};
 use super::{Line, PERIOD};
 use crate::caller::transport::Unhurried;
 use crate::caller::twilio::{CONNECTED, Media, Side, Writer};
-use crate::caller::ulaw;
-use crate::load::stamp::{FRAME, Stamp};
+use crate::load::stamp::FRAME;
 
 /// What a socket that does not take its bytes may have waiting; then its caller is given up.
 const WRITE_BUFFER_MAX: usize = 1 << 20;
 
+/// What a close frame without a code counts as; RFC 6455 section 7.1.5.
+const NO_CODE: u16 = 1005;
+
 /// An upgraded connection and what was sent over it.
-pub(in crate::load) struct TwilioLine {
+pub(crate) struct TwilioLine {
     socket: WebSocket<Unhurried>,
     writer: Writer,
     sequence: u64,
     sent: [u64; 2],
     text: String,
     broken: bool,
+    goodbye: Option<u16>,
 }
 
 impl TwilioLine {
     /// Announces the stream. `rest` are bytes that came behind the answer to the upgrade.
-    pub(in crate::load) fn open(transport: Unhurried, rest: Vec<u8>, writer: Writer) -> Self {
+    pub(crate) fn open(transport: Unhurried, rest: Vec<u8>, writer: Writer) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(4096)
             .write_buffer_size(0)
@@ -40,6 +43,7 @@ impl TwilioLine {
             sent: [0; 2],
             text: String::new(),
             broken: false,
+            goodbye: None,
         };
         line.send(Message::text(CONNECTED));
         line.send(Message::text(start));
@@ -63,15 +67,14 @@ impl TwilioLine {
 }
 
 impl Line for TwilioLine {
-    fn frame(&mut self, track: usize, stamp: Option<Stamp>) -> bool {
-        let payload = stamp.map_or([ulaw::SILENCE; FRAME], Stamp::write);
+    fn frame(&mut self, track: usize, codes: &[u8; FRAME]) -> bool {
         self.sequence += 1;
         let media = Media {
             side: Side::BOTH[track],
             sequence: self.sequence,
             chunk: self.sent[track] + 1,
             timestamp_ms: self.sent[track] * PERIOD.as_millis() as u64,
-            payload: &payload,
+            payload: codes,
         };
         self.sent[track] += 1;
         self.text.clear();
@@ -79,10 +82,13 @@ impl Line for TwilioLine {
         self.send(Message::text(self.text.as_str()))
     }
 
-    /// Pings are answered on the way; nothing else is expected.
+    /// Pings and a close frame are answered on the way; nothing else is expected.
     fn listen(&mut self) {
         while !self.broken {
             match self.socket.read() {
+                Ok(Message::Close(frame)) => {
+                    self.goodbye = Some(frame.map_or(NO_CODE, |frame| frame.code.into()));
+                }
                 Ok(_) => {}
                 Err(SocketError::Io(error)) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(_) => self.broken = true,
@@ -102,5 +108,9 @@ impl Line for TwilioLine {
 
     fn is_broken(&self) -> bool {
         self.broken
+    }
+
+    fn goodbye(&self) -> Option<u16> {
+        self.goodbye
     }
 }
