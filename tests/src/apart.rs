@@ -13,10 +13,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use gateway::app::Gateway;
 use gateway::config::Config;
-use gateway::shutdown::Shutdown;
+use gateway::shutdown::{Shutdown, Trigger};
 use rustix::process::{Pid, Signal, kill_process};
 use sim::control;
 use sim::service::autotranscribe::{AutoTranscribe, Config as ServiceConfig};
+use tokio::task::JoinHandle;
 
 use crate::{API_ID, API_SECRET, PATIENCE, World, config_text, install_crypto, tasks};
 
@@ -33,6 +34,18 @@ pub struct Apart {
     pub config: PathBuf,
     /// What it logged.
     pub log: PathBuf,
+    /// The test that is the gateway.
+    body: String,
+    leash: Leash,
+}
+
+/// A process that listens.
+struct Process {
+    api: control::Gateway,
+    base: String,
+    sip: Vec<SocketAddr>,
+    shutdown: Trigger,
+    running: JoinHandle<()>,
     leash: Leash,
 }
 
@@ -52,55 +65,41 @@ impl Apart {
         let (config, log) = (folder.join("antiphon.toml"), folder.join("antiphon.log"));
         std::fs::write(&config, config_text(&service.url(), more)).unwrap();
         let transports = crate::transports(&crate::config(&service.url(), more));
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                body,
-                "--ignored",
-                "--nocapture",
-                "--test-threads=1",
-            ])
-            .env(CONFIG, &config)
-            .stdout(Stdio::piped())
-            .stderr(File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
-        let pid = Pid::from_child(&child);
-        let leash = Leash {
-            pid,
-            ended: Arc::default(),
-        };
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let (addresses, stdout) = tasks()
-            .spawn_blocking(move || (addresses(&mut stdout), stdout))
-            .await
-            .unwrap();
-        let base = format!("http://{}", addresses[0]);
-        let api = control::Gateway::new(&base, API_ID, API_SECRET, None).unwrap();
-        api.ready(PATIENCE).await.unwrap();
-        let (shutdown, asked) = Shutdown::manual();
-        let at_drain = leash.clone();
-        tasks().spawn(async move {
-            asked.drain.cancelled().await;
-            at_drain.send(Signal::TERM);
-        });
-        let ended = Arc::clone(&leash.ended);
-        let running = tasks().spawn_blocking(move || wait(child, stdout, &ended));
+        let process = Process::launch(body, &config, &log).await;
         Self {
             world: World {
                 service,
-                api,
-                base,
-                sip: addresses[1..].to_vec(),
+                api: process.api,
+                base: process.base,
+                sip: process.sip,
                 transports,
                 namespace: crate::TWILIO,
-                shutdown,
-                running,
+                shutdown: process.shutdown,
+                running: process.running,
             },
             config,
             log,
-            leash,
+            body: body.to_owned(),
+            leash: process.leash,
         }
+    }
+
+    /// Kills the process, as a machine that fails does, and waits until it is gone.
+    pub async fn kill(&mut self) {
+        self.leash.send(Signal::KILL);
+        self.ended().await;
+    }
+
+    /// Starts the process anew, with the configuration as it is now.
+    pub async fn start_again(&mut self) {
+        let process = Process::launch(&self.body, &self.config, &self.log).await;
+        let namespace = self.world.namespace;
+        self.world.api = process.api.on(namespace);
+        self.world.base = process.base;
+        self.world.sip = process.sip;
+        self.world.shutdown = process.shutdown;
+        self.world.running = process.running;
+        self.leash = process.leash;
     }
 
     /// The process.
@@ -127,6 +126,54 @@ impl Apart {
     pub async fn end(mut self) {
         self.terminate();
         self.ended().await;
+    }
+}
+
+impl Process {
+    /// Waits until it is ready.
+    async fn launch(body: &str, config: &Path, log: &Path) -> Self {
+        let log = File::options().create(true).append(true).open(log).unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                body,
+                "--ignored",
+                "--nocapture",
+                "--test-threads=1",
+            ])
+            .env(CONFIG, config)
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let pid = Pid::from_child(&child);
+        let leash = Leash {
+            pid,
+            ended: Arc::default(),
+        };
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let (addresses, stdout) = tasks()
+            .spawn_blocking(move || (addresses(&mut stdout), stdout))
+            .await
+            .unwrap();
+        let base = format!("http://{}", addresses[0]);
+        let api = control::Gateway::new(&base, API_ID, API_SECRET, None).unwrap();
+        api.ready(PATIENCE).await.unwrap();
+        let (shutdown, asked) = Shutdown::manual();
+        let at_drain = leash.clone();
+        tasks().spawn(async move {
+            asked.drain.cancelled().await;
+            at_drain.send(Signal::TERM);
+        });
+        let ended = Arc::clone(&leash.ended);
+        Self {
+            api,
+            base,
+            sip: addresses[1..].to_vec(),
+            shutdown,
+            running: tasks().spawn_blocking(move || wait(child, stdout, &ended)),
+            leash,
+        }
     }
 }
 

@@ -27,14 +27,7 @@ const NAMED_ONCE: [(&str, &[&str]); 11] = [
     ("jsonwebtoken", &["ingress/src/twilio/token.rs"]),
     ("utoipa", &["gateway/src/api/"]),
     ("governor", &["gateway/src/api/"]),
-    (
-        "reqwest",
-        &[
-            "upstream/src/autotranscribe/",
-            "upstream/src/http.rs",
-            "sim/",
-        ],
-    ),
+    ("reqwest", &["upstream/src/ask.rs", "sim/"]),
 ];
 
 struct Source {

@@ -99,7 +99,7 @@ async fn tells_nobody(like: Like, srtp: Option<Suite>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_sbc_of_any_make_is_told_of_without_its_numbers() {
     page::open();
-    let calls = Like::ALL.map(|like| tells_nobody(like, None));
+    let calls = Like::ALL.map(|like| Box::pin(tells_nobody(like, None)));
     futures_util::future::join_all(calls).await;
 }
 

@@ -94,10 +94,15 @@ async fn a_call_of_two_parties_is_two_lines_that_name_neither() {
     assert!(shown.iter().all(|line| line["level"] == "INFO"));
 }
 
+/// A service that refused our credential is soon probed again.
+const SOON: &str = "[upstream.guard]\nprobe_after_min = \"100ms\"\nprobe_after_max = \"100ms\"\n";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn services_that_refuse() {
-    let world =
-        world("[upstream.autotranscribe]\nurls_per_call = 0\nlocate_timeout = \"200ms\"\n").await;
+    let world = world(&format!(
+        "{SOON}[upstream.autotranscribe]\nurls_per_call = 0\nlocate_timeout = \"200ms\"\n"
+    ))
+    .await;
     let call = dial(&world).await;
     let guid = call.call_sid().to_owned();
     let rest = |status| {

@@ -194,8 +194,8 @@ async fn what_is_said_in_an_outage_waits_and_keeps_its_time() {
     );
     let told = world.told(&guid).await;
     assert!(heard_at(&told, "customer-receipt").unwrap().abs_diff(due) <= 100);
-    // The first sockets never confirmed what they took.
-    assert_eq!(of(&told, "bytesMismatch", "").len(), 2);
+    // The first sockets never confirmed what they took; only those that did are compared.
+    assert!(of(&told, "bytesMismatch", "").is_empty());
     call.hang_up().await.unwrap();
     world.end().await;
 }
@@ -246,9 +246,9 @@ async fn a_stop_in_an_outage_is_answered_and_can_throw_away_what_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_cannot_be_had_again_is_given_up_and_the_other_goes_on() {
+async fn a_stream_that_cannot_be_had_for_long_is_probed_and_the_other_goes_on() {
     let more = format!("{QUICK}retries_max = 2\n[upstream.autotranscribe]\nurls_per_call = 0\n");
-    let world = World::with(&more).await;
+    let world = World::with(&format!("[upstream]\nprobe_interval = \"200ms\"\n{more}")).await;
     let mut call = world.dial().await;
     let guid = call.call_sid().to_owned();
     world.start(&call).await;
@@ -266,28 +266,25 @@ async fn a_stream_that_cannot_be_had_again_is_given_up_and_the_other_goes_on() {
         .iter()
         .position(|one| one.role() == Some(Role::Customer));
     assert!(world.service.inflict(customer.unwrap(), Cut::Drop));
-    let told = world
-        .until_told(&guid, |told| of(told, "streamEnded", "").len() == 1)
+    world
+        .until_told(&guid, |told| {
+            of(told, "streamDegraded", "customer").len() == 1
+        })
         .await;
-    let ended = of(&told, "streamEnded", "customer");
-    assert_eq!(ended[0]["status"]["code"], 5000);
-    assert_eq!(of(&told, "streamInterrupted", "customer").len(), 2);
     world.say(&mut call, "customer-greeting").await;
     world.say(&mut call, "agent-greeting").await;
-    let stopped = world.try_stop(&guid).await;
-    assert_eq!(
-        (stopped.status, &stopped.body["isOk"]),
-        (200, &false.into())
-    );
-    assert_eq!(stopped.stream("agent")["status"]["code"], 1000);
-    assert_eq!(world.heard(Role::Agent), ["agent-greeting"]);
+    world
+        .until_told(&guid, |told| of(told, "transcript", "agent").len() == 1)
+        .await;
     assert!(world.heard(Role::Customer).is_empty());
+    world.service.set_faults(Faults::default());
+    world
+        .until_told(&guid, |told| of(told, "transcript", "customer").len() == 1)
+        .await;
+    world.stop(&call).await;
+    assert_eq!(world.heard(Role::Customer), ["customer-greeting"]);
+    assert_eq!(world.heard(Role::Agent), ["agent-greeting"]);
+    assert!(of(&world.told(&guid).await, "gap", "").is_empty());
     call.hang_up().await.unwrap();
-    world.until_state(&guid, "gone").await;
-    let ended = of(&world.told(&guid).await, "callEnded", "")[0].clone();
-    assert_eq!(
-        (&ended["fault"], &ended["reason"]),
-        (&"upstream".into(), &"stream_failed".into())
-    );
     world.end().await;
 }

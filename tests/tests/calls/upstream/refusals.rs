@@ -11,8 +11,10 @@ use sim::speech::Role;
 
 use super::QUICK;
 
-/// Every address is asked for when it is needed, so that a fault meets a known request.
-const UNPREPARED: &str = "[upstream.autotranscribe]\nurls_per_call = 0\n";
+/// Every address is asked for when it is needed, so that a fault meets a known request; and a
+/// service that refused our credential is soon probed again.
+const UNPREPARED: &str = "[upstream.guard]\nprobe_after_min = \"100ms\"\n\
+    probe_after_max = \"100ms\"\n[upstream.autotranscribe]\nurls_per_call = 0\n";
 
 async fn world() -> (World, TwilioCall) {
     let world = World::with(&format!("{QUICK}{UNPREPARED}")).await;
