@@ -14,12 +14,15 @@ import time
 # Before a library reads them: what is on loopback needs no proxy.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
 
+import assemblyai_sdk
 import calls
 import contract
+import deepgram_sdk
 import metrics
 import signatures
 import sipp
 import torture
+import vosk_client
 from world import Failed, World
 
 # In this order: promtool sees the gateway before and after there was something to count.
@@ -30,6 +33,15 @@ ORACLES = {
     "streamdouble: one track": calls.one_track,
     "streamdouble: two tracks": calls.two_tracks,
     "streamdouble: loss and jitter": calls.loss_and_jitter,
+    "assemblyai: a session": assemblyai_sdk.session,
+    "assemblyai: mu-law with a token": assemblyai_sdk.mu_law,
+    "assemblyai: refusals": assemblyai_sdk.refusals,
+    "deepgram: a session": deepgram_sdk.session,
+    "deepgram: mu-law with a token": deepgram_sdk.mu_law,
+    "deepgram: kept alive": deepgram_sdk.kept_alive,
+    "deepgram: refusals": deepgram_sdk.refusals,
+    "vosk: a session": vosk_client.session,
+    "vosk: silence and a cut": vosk_client.silence,
     "sipp: a call over UDP": sipp.udp_call,
     "sipp: a call over TCP": sipp.tcp_call,
     "sipp: many calls": sipp.many_calls,

@@ -36,6 +36,7 @@ sources = ["127.0.0.0/8"]
 base_url = "{service}"
 api_id = "sim-api-id"
 api_secret = "sim-api-secret"
+{others}
 [control]
 start_grace = "0s"
 [limits]
@@ -44,6 +45,10 @@ requests_burst = 1000000
 auth_failures_per_minute = 1000000
 auth_failures_burst = 1000000
 """
+
+# What else a call may ask for.
+KEY = 'api_key = "sim-api-key"'
+OTHERS = {"assemblyai": KEY, "deepgram": KEY, "vosk": ""}
 
 
 class Failed(Exception):
@@ -56,16 +61,21 @@ class World:
     def __init__(self, folder: pathlib.Path, closing: contextlib.ExitStack):
         self.folder = folder
         self._closing = closing
-        self.service = Service(self._run("service", "antiphon-sim", "service", "autotranscribe",
-                                         "--listen", "127.0.0.1:0", "--json"))
+        self.service = self.service_of("autotranscribe")
         self.port = free_port()
         self.sip_port = free_port()
         config = folder / "antiphon.toml"
         config.write_text(CONFIG.format(port=self.port, id=API_ID, secret=API_SECRET,
-                                        service=self.service.url, sip_port=self.sip_port,
+                                        service=self.service.url, others=self._others(),
+                                        sip_port=self.sip_port,
                                         rtp_first=41000, rtp_last=41999))
         self._gateway = self._run("gateway", "antiphon", "serve", "--config", str(config))
         self._until_ready()
+
+    def service_of(self, protocol: str, *switches: str) -> "Service":
+        """Another speech service, which speaks this protocol; nothing is connected to it."""
+        return Service(self._run(f"service-{protocol}", "antiphon-sim", "service", protocol,
+                                 "--listen", "127.0.0.1:0", "--json", *switches))
 
     @property
     def url(self) -> str:
@@ -94,8 +104,16 @@ class World:
         lines = [line.rsplit(" ", 1) for line in self.get("/metrics").splitlines()]
         return sum(float(line[1]) for line in lines if line[0].split("{")[0] == name)
 
+    def _others(self) -> str:
+        """The configuration of the other services, each of which is there."""
+        sections = []
+        for name, key in OTHERS.items():
+            url = self.service_of(name).url.replace("http://", "ws://")
+            sections.append(f'[upstream.{name}]\nbase_url = "{url}"\n{key}')
+        return "\n".join(sections)
+
     def _run(self, name: str, program: str, *arguments: str) -> subprocess.Popen:
-        with open(self.folder / f"{name}.log", "w") as log:
+        with open(self.folder / f"{name}.log", "a") as log:
             process = subprocess.Popen([BINARIES / program, *arguments],
                                        stdout=subprocess.PIPE, stderr=log, text=True)
         self._closing.callback(end, process)
@@ -115,7 +133,7 @@ class Service:
 
     def __init__(self, process: subprocess.Popen):
         first = process.stdout.readline()
-        expect(first.startswith("AutoTranscribe at "), f"the service says {first!r}")
+        expect(" at http" in first, f"the service says {first!r}")
         self.url = first.split()[-1]
         self._records: list[dict] = []
         threading.Thread(target=self._listen, args=(process.stdout,), daemon=True).start()
@@ -129,6 +147,11 @@ class Service:
         roles = {record["role"]: record for record in records}
         expect(len(records) == len(roles) == count, f"there are {len(records)} streams")
         return roles
+
+    def ended(self, count: int) -> list[dict]:
+        """The records of the first streams that ended, once there are so many."""
+        eventually(f"{count} streams to end", lambda: len(self._records) >= count)
+        return self._records[:count]
 
     def _listen(self, stdout) -> None:
         for line in stdout:
