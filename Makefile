@@ -14,7 +14,7 @@ PYTHON  := $(BUILD)/python/bin/python
 CARGO   ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt clippy doc deny purity docs bench load runs chaos long drain \
+.PHONY: help demo test check fmt tidy clippy doc deny purity docs bench load runs chaos long drain \
 	overload fuzz oracles clean-tools
 
 help: ## list the targets
@@ -36,10 +36,14 @@ oracles: $(PYTHON) ## what others say: twilio, assemblyai, deepgram, vosk, strea
 	$(CARGO) build --quiet --workspace --bins --tests
 	$(PYTHON) tests/oracles/run.py
 
-check: fmt clippy doc deny purity ## formatting, lints, documentation, licences, arrows
+check: fmt tidy clippy doc deny purity ## formatting, house rules, lints, documentation, licences, arrows
 
 fmt: ## formatting
 	$(CARGO) fmt --all --check
+
+tidy: ## line lengths, file sizes, names, arrows: the rules of docs/ARCHITECTURE.md
+	@deploy/install build
+	$(CARGO) test --quiet -p antiphon-tests --test tidy
 
 clippy: ## lints, warnings denied
 	@deploy/install build

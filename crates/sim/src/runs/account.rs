@@ -204,8 +204,8 @@ impl Page<'_> {
         tally
     }
 
-    /// Whether it was spoilt by what is next to it: a final without a phrase covers it and goes over
-    /// a gap, behind which the sound was joined on.
+    /// Whether it was spoilt by what is next to it: a final without a phrase covers it and goes
+    /// over a gap, behind which the sound was joined on.
     fn is_torn(&self, from: i64, to: i64, book: &Phrasebook) -> bool {
         let covers = |told: &&Final| {
             let (start, end) = (told.start_ms as i64, told.end_ms as i64);

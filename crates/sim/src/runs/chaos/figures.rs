@@ -46,8 +46,8 @@ pub(super) struct Figures {
     interrupted: u64,
     /// Streams by the status code of their end.
     streams: BTreeMap<String, u64>,
-    /// Streams of which the service counted other bytes than it was sent. A session that is ended by
-    /// the service has often not read all.
+    /// Streams of which the service counted other bytes than it was sent. A session that the
+    /// service ends has often not read all.
     mismatches: u64,
     /// Calls by how they ended.
     endings: BTreeMap<String, u64>,
