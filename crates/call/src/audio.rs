@@ -5,6 +5,10 @@ use std::time::{Duration, Instant};
 
 use audio_codec_algorithms::{decode_alaw, decode_ulaw, encode_ulaw};
 
+mod packed;
+
+pub use packed::Packed;
+
 /// Samples a second, in every leg and every stream.
 pub const SAMPLE_RATE: u32 = 8000;
 

@@ -238,16 +238,21 @@ impl Backlog {
         self.counts.dropped == dropped
     }
 
-    /// Records a stretch that is missing. Stretches of one reason that touch become one.
+    /// Records a stretch that is missing. Stretches of one reason that touch become one, whatever
+    /// was recorded between: what is dropped at the front and what a pause fills at the end come in
+    /// turns.
     pub fn note(&mut self, gap: Gap) {
         let has_room = self.gaps.len() < Self::GAPS_MAX;
-        match self.gaps.back_mut() {
-            Some(last) if last.reason == gap.reason && last.to == gap.from => last.to = gap.to,
-            _ if has_room => self.gaps.push_back(gap),
-            // The list is full: the newest record grows over what it cannot hold, so no stretch
-            // goes unreported.
-            Some(last) => last.to = last.to.max(gap.to),
-            None => {}
+        let mut newest = self.gaps.iter_mut().rev();
+        match newest.find(|known| known.reason == gap.reason) {
+            Some(last) if last.to == gap.from => last.to = gap.to,
+            // The list is full: the newest of its reason grows over what lies between them, so no
+            // stretch goes unreported.
+            Some(last) if !has_room => {
+                last.from = last.from.min(gap.from);
+                last.to = last.to.max(gap.to);
+            }
+            _ => self.gaps.push_back(gap),
         }
     }
 
@@ -266,6 +271,11 @@ impl Backlog {
         self.share.samples() + self.filling.len() as u64
     }
 
+    /// What its sound counts towards.
+    pub fn budget(&self) -> &Budget {
+        self.share.budget()
+    }
+
     /// Whether a chunk is ready to be taken.
     pub fn is_ready(&self) -> bool {
         !self.ready.is_empty()
@@ -276,7 +286,7 @@ impl Backlog {
         self.ended
     }
 
-    /// How many gaps may wait to be told.
+    /// How many gaps may wait to be told; and one of each reason that none of them has.
     pub const GAPS_MAX: usize = 64;
 
     fn cut(&mut self, now: Instant) {
@@ -338,3 +348,6 @@ impl GapReason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,9 @@
 //! One dead service may leave a thousand streams with long backlogs. Each is bounded by itself;
 //! this bounds their sum. Who holds no more than a fair floor never loses anything by it, so the
 //! sum is at most the budget and a floor for each stream.
+//!
+//! What streams keep of sent sound, to send it again, counts too, but never at the cost of what
+//! waits: it has what room the backlogs leave, and is what goes first.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,12 +24,22 @@ pub struct Budget(Arc<Shared>);
 struct Shared {
     bytes_max: u64,
     floor_samples: u64,
+    /// What waits.
     bytes: AtomicU64,
+    /// What is kept of what was sent.
+    kept_bytes: AtomicU64,
 }
 
 /// What one backlog holds of it; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Share {
+    budget: Budget,
+    samples: u64,
+}
+
+/// What one holder of sent sound has of it; given back when dropped.
+#[derive(Debug)]
+pub struct Keep {
     budget: Budget,
     samples: u64,
 }
@@ -39,6 +52,7 @@ impl Budget {
             bytes_max: if bytes_max == 0 { u64::MAX } else { bytes_max },
             floor_samples: audio::samples(floor),
             bytes: AtomicU64::new(0),
+            kept_bytes: AtomicU64::new(0),
         }))
     }
 
@@ -50,6 +64,19 @@ impl Budget {
     /// What all backlogs hold in whole chunks. The chunk that each is filling is not counted.
     pub fn bytes(&self) -> u64 {
         self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// What all streams keep of what was sent.
+    pub fn kept_bytes(&self) -> u64 {
+        self.0.kept_bytes.load(Ordering::Relaxed)
+    }
+
+    /// For one who keeps sent sound; of none yet.
+    pub fn keep(&self) -> Keep {
+        Keep {
+            budget: self.clone(),
+            samples: 0,
+        }
     }
 
     fn is_exceeded(&self) -> bool {
@@ -65,6 +92,10 @@ impl Budget {
 }
 
 impl Share {
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
     pub(crate) fn samples(&self) -> u64 {
         self.samples
     }
@@ -84,6 +115,30 @@ impl Share {
     /// Whether the budget is exceeded and this backlog holds more than its fair floor.
     pub(crate) fn is_to_shed(&self) -> bool {
         self.samples > self.budget.0.floor_samples && self.budget.is_exceeded()
+    }
+}
+
+impl Keep {
+    /// Keeps so much from now on.
+    pub fn set(&mut self, samples: u64) {
+        let kept_bytes = &self.budget.0.kept_bytes;
+        let more = samples.saturating_sub(self.samples) * SAMPLE_BYTES;
+        let less = self.samples.saturating_sub(samples) * SAMPLE_BYTES;
+        kept_bytes.fetch_add(more, Ordering::Relaxed);
+        kept_bytes.fetch_sub(less, Ordering::Relaxed);
+        self.samples = samples;
+    }
+
+    /// Whether it holds something for which there is no room.
+    pub fn is_to_shed(&self) -> bool {
+        let held = self.budget.bytes().saturating_add(self.budget.kept_bytes());
+        self.samples > 0 && held > self.budget.0.bytes_max
+    }
+}
+
+impl Drop for Keep {
+    fn drop(&mut self) {
+        self.set(0);
     }
 }
 

@@ -329,6 +329,11 @@ impl ChunkSource {
         lock(&self.line.inner).backlog.waiting()
     }
 
+    /// What all that waits counts towards.
+    pub fn budget(&self) -> Budget {
+        lock(&self.line.inner).backlog.budget().clone()
+    }
+
     /// What went through, in samples.
     pub fn counts(&self) -> BacklogCounts {
         lock(&self.line.inner).backlog.counts()

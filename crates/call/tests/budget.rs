@@ -220,3 +220,30 @@ fn what_is_put_back_counts_again() {
     assert!(backlog.untake(chunk));
     assert_eq!(budget.bytes(), 600);
 }
+
+#[test]
+fn what_is_kept_of_sent_sound_has_the_room_that_backlogs_leave() {
+    let budget = Budget::new(10 * 200, FLOOR);
+    let mut backlog = Backlog::within(CHUNK, 100, &budget);
+    let (mut one, mut other) = (budget.keep(), budget.keep());
+    one.set(400);
+    other.set(100);
+    assert_eq!(budget.kept_bytes(), 1000);
+    append(&mut backlog, 5);
+    assert!(!one.is_to_shed() && !other.is_to_shed());
+    append(&mut backlog, 1);
+    assert!(one.is_to_shed() && other.is_to_shed());
+    one.set(300);
+    assert!(!one.is_to_shed() && !other.is_to_shed());
+    // Whatever is kept, nothing that waits goes for it.
+    append(&mut backlog, 4);
+    one.set(5_000);
+    append(&mut backlog, 0);
+    assert_eq!((backlog.counts().dropped, budget.bytes()), (0, 10 * 200));
+    one.set(0);
+    other.set(0);
+    assert!(!one.is_to_shed());
+    other.set(1);
+    drop(other);
+    assert_eq!(budget.kept_bytes(), 0);
+}
