@@ -3,14 +3,18 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::packet::Packet;
+use crate::packet::{Header, Packet};
 
 /// Puts the packets of events together to keys. One a line; to be asked behind an open gate only,
-/// for a key is as private as what is said.
+/// for a key is as private as what is said: one that began while the gate was not open is none.
 #[derive(Clone, Debug, Default)]
 pub struct Keypad {
     /// The key that is held down, or was the last.
     held: Option<Held>,
+    /// The newest event that is to stay unknown: its source, and when it began.
+    hidden: Option<(u32, u32)>,
+    /// No event was heard since the keypad was last made to forget.
+    is_fresh: bool,
 }
 
 /// One key that was pressed and let go.
@@ -65,16 +69,25 @@ impl fmt::Debug for Key {
 
 impl Keypad {
     /// Hears one packet of events, whose timestamps count at `clock_rate`; what it ended, oldest
-    /// first. A key whose end packets were all lost ends with the next one.
-    pub fn hear(&mut self, packet: &Packet<'_>, clock_rate: u32) -> [Option<Pressed>; 2] {
+    /// first. A key whose end packets were all lost ends with the next one. `is_next` says that no
+    /// packet is missing before this one.
+    pub fn hear(
+        &mut self,
+        packet: &Packet<'_>,
+        clock_rate: u32,
+        is_next: bool,
+    ) -> [Option<Pressed>; 2] {
         let Some(event) = Event::read(packet.payload) else {
             return [None, None];
         };
+        if self.is_hidden(packet, clock_rate, is_next) {
+            return [None, None];
+        }
         let Some(held) = &mut self.held else {
             return [None, self.press(packet, clock_rate, event)];
         };
         if held.ssrc == packet.ssrc && held.clock_rate == clock_rate {
-            if held.is_late(packet.timestamp) {
+            if is_late(held.timestamp, packet.timestamp, clock_rate) {
                 return [None, None];
             }
             if held.is_continued_by(packet.timestamp, event) {
@@ -85,9 +98,44 @@ impl Keypad {
         [lost_end, self.press(packet, clock_rate, event)]
     }
 
-    /// Forgets a key half heard: the gate is shut, or the line began anew.
+    /// Forgets a key half heard: the gate is not open, or was not since.
     pub fn forget(&mut self) {
-        self.held = None;
+        if let Some(held) = self.held.take() {
+            self.hidden = Some((held.ssrc, held.timestamp));
+        }
+        self.is_fresh = true;
+    }
+
+    /// A packet of events that was not opened, because the gate is not open. What is still heard of
+    /// that key once it is says nothing.
+    pub fn withhold(&mut self, header: &Header, clock_rate: u32) {
+        self.forget();
+        let newest = self.hidden_of(header.ssrc);
+        if newest.is_none_or(|newest| !is_late(newest, header.timestamp, clock_rate)) {
+            self.hidden = Some((header.ssrc, header.timestamp));
+        }
+    }
+
+    fn hidden_of(&self, ssrc: u32) -> Option<u32> {
+        let of_source = self.hidden.filter(|(source, _)| *source == ssrc);
+        of_source.map(|(_, timestamp)| timestamp)
+    }
+
+    /// Whether the key began before the keypad was last made to forget, or may have: of the first
+    /// one since, the beginning may be lost.
+    fn is_hidden(&mut self, packet: &Packet<'_>, clock_rate: u32, is_next: bool) -> bool {
+        let is_first = std::mem::take(&mut self.is_fresh);
+        let may_have_begun_before = is_first && !packet.marker && !is_next;
+        let goes_on = self.hidden_of(packet.ssrc).is_some_and(|hidden| {
+            let ahead = packet.timestamp.wrapping_sub(hidden);
+            let is_next_segment = !packet.marker && ahead == u32::from(u16::MAX);
+            ahead == 0 || is_next_segment || is_late(hidden, packet.timestamp, clock_rate)
+        });
+        if may_have_begun_before || goes_on {
+            self.withhold(&packet.header(), clock_rate);
+            self.is_fresh = false;
+        }
+        may_have_begun_before || goes_on
     }
 
     fn press(&mut self, packet: &Packet<'_>, clock_rate: u32, event: Event) -> Option<Pressed> {
@@ -105,11 +153,6 @@ impl Keypad {
 }
 
 impl Held {
-    fn is_late(&self, timestamp: u32) -> bool {
-        let before = self.timestamp.wrapping_sub(timestamp);
-        (1..self.clock_rate.saturating_mul(LATE_SECONDS)).contains(&before)
-    }
-
     /// The same packet grown longer, a repeated end, or the next segment. §2.5.1.3.
     fn is_continued_by(&self, timestamp: u32, event: Event) -> bool {
         let ahead = timestamp.wrapping_sub(self.timestamp);
@@ -156,6 +199,11 @@ impl Event {
     }
 }
 
+fn is_late(newest: u32, timestamp: u32, clock_rate: u32) -> bool {
+    let before = newest.wrapping_sub(timestamp);
+    (1..clock_rate.saturating_mul(LATE_SECONDS)).contains(&before)
+}
+
 /// Whatever comes in: there are no more keys than packets that could have begun one, and no key is
 /// printed.
 pub fn fuzz(data: &[u8]) {
@@ -168,18 +216,21 @@ pub fn fuzz(data: &[u8]) {
             sequence: 0,
             timestamp: u32::from(u16::from_be_bytes([step[0], step[1]])) << (step[2] >> 4),
             ssrc: u32::from(step[2] & 1),
-            marker: false,
+            marker: step[7] & 0x40 != 0,
             payload: &step[3..3 + usize::from(step[7] % 5)],
         };
         packets += 1;
         let rate = [0, 8000, 16_000, 48_000][usize::from(step[2] >> 1 & 3)];
-        for pressed in keypad.hear(&packet, rate).into_iter().flatten() {
+        let is_next = step[7] & 0x80 == 0;
+        for pressed in keypad.hear(&packet, rate, is_next).into_iter().flatten() {
             keys += 1;
             assert!("0123456789*#ABCD".contains(pressed.key.as_char()));
             assert_eq!(format!("{:?}", pressed.key), "Key(·)");
         }
-        if step[7] == 0xff {
-            keypad.forget();
+        match step[7] {
+            0xfe => keypad.withhold(&packet.header(), rate),
+            0xff => keypad.forget(),
+            _ => {}
         }
     }
     assert!(keys <= packets);

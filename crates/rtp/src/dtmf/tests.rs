@@ -9,6 +9,7 @@ const END: u8 = 0x80;
 struct World {
     keypad: Keypad,
     rate: u32,
+    is_next: bool,
     heard: Vec<(char, u128)>,
 }
 
@@ -17,6 +18,7 @@ impl World {
         Self {
             keypad: Keypad::default(),
             rate,
+            is_next: true,
             heard: Vec::new(),
         }
     }
@@ -27,18 +29,23 @@ impl World {
     }
 
     fn hear_from(&mut self, ssrc: u32, timestamp: u32, payload: &[u8]) {
-        let packet = Packet {
-            payload_type: 101,
-            sequence: 0,
-            timestamp,
-            ssrc,
-            marker: false,
-            payload,
-        };
-        for pressed in self.keypad.hear(&packet, self.rate).into_iter().flatten() {
+        let packet = packet(ssrc, timestamp, payload);
+        let keys = self.keypad.hear(&packet, self.rate, self.is_next);
+        for pressed in keys.into_iter().flatten() {
             let ms = pressed.duration.as_millis();
             self.heard.push((pressed.key.as_char(), ms));
         }
+    }
+}
+
+fn packet(ssrc: u32, timestamp: u32, payload: &[u8]) -> Packet<'_> {
+    Packet {
+        payload_type: 101,
+        sequence: 0,
+        timestamp,
+        ssrc,
+        marker: false,
+        payload,
     }
 }
 
@@ -141,8 +148,71 @@ fn a_key_that_was_forgotten_does_not_come_back_by_another() {
     let mut world = World::new(8000);
     world.hear(1000, 1, 0, 320);
     world.keypad.forget();
+    world.hear(1000, 1, END, 480);
     world.hear(9000, 2, END, 800);
     assert_eq!(world.heard, [('2', 100)]);
+}
+
+#[test]
+fn a_key_that_began_behind_a_shut_gate_is_not_heard_behind_an_open_one() {
+    let mut world = World::new(8000);
+    let header = packet(1, 1000, &[5, 0, 0, 160]).header();
+    world.keypad.withhold(&header, world.rate);
+    world.hear(1000, 5, 0, 320);
+    world.hear(1000, 5, END, 480);
+    world.hear(1000, 5, END, 480);
+    world.hear(3000, 6, END, 480);
+    assert_eq!(world.heard, [('6', 60)]);
+}
+
+#[test]
+fn nor_is_one_held_for_so_long_that_it_comes_in_segments() {
+    let mut world = World::new(8000);
+    let header = packet(1, 1000, &[7, 0, 0xff, 0]).header();
+    world.keypad.withhold(&header, world.rate);
+    world.hear(66_535, 7, 0, 8000);
+    world.hear(66_535, 7, END, 14_465);
+    assert!(world.heard.is_empty());
+}
+
+#[test]
+fn a_packet_from_before_that_is_overtaken_by_an_opening_says_nothing() {
+    let mut world = World::new(8000);
+    for timestamp in [5000, 1000] {
+        let header = packet(1, timestamp, &[]).header();
+        world.keypad.withhold(&header, world.rate);
+    }
+    world.hear(1000, 4, END, 480);
+    world.hear(5000, 5, END, 480);
+    world.hear(9000, 6, END, 480);
+    assert_eq!(world.heard, [('6', 60)]);
+}
+
+#[test]
+fn the_first_key_behind_an_opening_counts_if_its_beginning_was_heard() {
+    let mut world = World::new(8000);
+    world.keypad.forget();
+    world.is_next = false;
+    world.hear(1000, 1, 0, 320);
+    world.is_next = true;
+    world.hear(1000, 1, END, 480);
+    world.hear(3000, 2, END, 480);
+    world.is_next = false;
+    world.hear(5000, 3, END, 480);
+    assert_eq!(world.heard, [('2', 60), ('3', 60)]);
+}
+
+#[test]
+fn a_marked_packet_is_a_beginning_whatever_was_lost_before_it() {
+    let mut world = World::new(8000);
+    world.keypad.forget();
+    let beginning = Packet {
+        marker: true,
+        ..packet(1, 1000, &[1, 0, 0, 160])
+    };
+    assert_eq!(world.keypad.hear(&beginning, 8000, false), [None, None]);
+    world.hear(1000, 1, END, 320);
+    assert_eq!(world.heard, [('1', 40)]);
 }
 
 #[test]
@@ -156,7 +226,7 @@ fn no_key_is_ever_printed() {
         marker: true,
         payload: &[9, END, 0, 8],
     };
-    let pressed = keypad.hear(&packet, 8000);
+    let pressed = keypad.hear(&packet, 8000, true);
     assert!(pressed[1].is_some());
     assert!(!format!("{pressed:?} {keypad:?}").contains('9'));
 }

@@ -433,8 +433,29 @@ fn lines_with_one_clock_are_put_right_after_a_silence_by_their_reports() {
         .refer_to(first.receiver.ntp_reference().unwrap());
     let placed = second.say(2, 10, 1600);
     assert_eq!(placed, sound(80_800 + 1600), "not in the middle of speech");
+    // A word is held up on its way for 300 ms, and the rest of it comes with it.
+    second.wall += 2400;
+    for frame in 11..26_u16 {
+        let timestamp = u32::from(frame) * 160;
+        let placed = second.say(2, frame, timestamp);
+        assert_eq!(
+            placed,
+            sound(80_800 + u64::from(timestamp)),
+            "not there either"
+        );
+        second.wall -= FRAME;
+    }
     second.wall += 8000;
-    assert_eq!(second.say(2, 11, 1760 + 8000), sound(80_000 + 1760 + 8000));
+    let timestamp = 26 * 160 + 8000;
+    let placed = second.say(2, 26, timestamp);
+    assert_eq!(placed, sound(80_000 + u64::from(timestamp)));
+    // Where one delay comes upon another, the reports still know where it belongs.
+    for (frame, delay) in [(27, 7200), (28, 4800)] {
+        second.wall += delay;
+        let timestamp = 8000 + u32::from(frame) * 160;
+        let placed = second.say(2, frame, timestamp);
+        assert_eq!(placed, sound(80_000 + u64::from(timestamp)), "{delay}");
+    }
 }
 
 #[test]

@@ -122,19 +122,20 @@ impl Timeline {
         if !anchor.agrees(config, arrived) || astray > ASTRAY * agreement {
             return Spot::Anew(arrived.wall.max(self.end));
         }
-        let passed = anchor
-            .elapsed(arrived.timestamp)
-            .max(arrived.wall - anchor.wall);
-        if passed - anchor.samples < samples(config.spurt_gap) {
+        let elapsed = anchor.elapsed(arrived.timestamp);
+        let is_spurt = |passed: i64| passed - anchor.samples >= samples(config.spurt_gap);
+        if !is_spurt(elapsed.max(arrived.wall - anchor.wall)) {
             return Spot::At(by_timestamp);
         }
-        // Nothing has been said for a while: the time to put right what a stall of the network left
-        // behind, or what the reports know better. Never in the middle of speech.
+        // Nothing has come for a while: the time to put right what a stall of the network left
+        // behind, or what the reports know better. If the sender was not silent by its own
+        // timestamps, and the reports agree with them, sound was held up on its way: it goes on
+        // where it was.
         let near = |at: &i64| (at - by_timestamp).abs() <= agreement;
         let right = match arrived.reported.filter(near) {
-            Some(reported) => reported,
+            Some(reported) if is_spurt(elapsed) => reported,
             None if astray > agreement => arrived.wall,
-            None => by_timestamp,
+            Some(_) | None => by_timestamp,
         };
         Spot::At(match right {
             _ if right == by_timestamp => by_timestamp,
