@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Context;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -13,6 +13,7 @@ use call::ending::{Ending, Fault};
 use call::feed::{self, LegControl, LegFeed, MediaClock};
 use call::leg::{Gate, LegConfig, LegStats};
 use call::name::{CallName, Guid, LegId, Role, Side};
+use call::private::Private;
 use call::start::Wish;
 
 use crate::admission::{AdmissionControl, LegPlace, Permit};
@@ -28,7 +29,8 @@ pub struct Intake {
     permit: Option<Arc<Permit>>,
 }
 
-/// What the gateway hears of legs: for each one an opening, then an ending.
+/// What the gateway hears of legs: for each one an opening, then an ending, and between them what
+/// comes up.
 #[derive(Debug)]
 pub enum Arrival {
     /// A leg is over; its feed is gone already, so its stream has been flushed and finished.
@@ -39,6 +41,8 @@ pub enum Arrival {
     Learned(Learned),
     /// A leg is there, its gate shut.
     Opened(Opened),
+    /// A key was pressed on a leg whose gate was open.
+    Pressed(LegId, Pressed),
     /// The platform would not send the sound that was wanted ([`Introduction::wanted`]): why.
     Refused(LegId, String),
 }
@@ -54,6 +58,15 @@ pub struct Learned {
     pub names: Vec<Guid>,
     /// [`Introduction::role`] anew.
     pub role: Option<SuggestedRole>,
+}
+
+/// A key that was pressed and let go behind an open gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pressed {
+    /// `0`–`9`, `*`, `#`, `A`–`D`.
+    pub key: Private<char>,
+    /// How long, if the platform says so.
+    pub duration: Option<Duration>,
 }
 
 /// Who speaks on a leg, as far as the platform knows.
@@ -120,6 +133,14 @@ pub struct Feed {
     ending: Ending,
     retire: CancellationToken,
     arrivals: mpsc::UnboundedSender<Arrival>,
+    keys: Keys,
+}
+
+/// The keys of a leg that were told in the second that began with the first of them.
+#[derive(Clone, Copy, Debug)]
+struct Keys {
+    since: Instant,
+    told: u32,
 }
 
 impl Intake {
@@ -131,7 +152,7 @@ impl Intake {
     /// The same, and its legs and their calls are counted.
     #[expect(
         clippy::disallowed_methods,
-        reason = "a leg arrives twice; the adapters' limits on sockets bound the legs"
+        reason = "a leg arrives twice, and its keys are limited; limits on sockets bound the legs"
     )]
     pub fn counted(
         config: LegConfig,
@@ -198,6 +219,10 @@ impl Intake {
             ending,
             retire,
             arrivals: self.arrivals.clone(),
+            keys: Keys {
+                since: now,
+                told: 0,
+            },
         }
     }
 }
@@ -244,6 +269,10 @@ impl Teller {
 }
 
 impl Feed {
+    /// How many keys of a leg are told in a second. Q.24 has a key last 40 ms and the pause behind
+    /// it as long, so a dialler presses twelve; what comes faster is no key.
+    pub const KEYS_PER_SECOND_MAX: u32 = 25;
+
     /// The leg's id.
     pub fn id(&self) -> LegId {
         self.id
@@ -285,6 +314,17 @@ impl Feed {
         self.leg().catch_up(now);
     }
 
+    /// Tells the gateway of a key that was pressed. False if it was not told: the gate is not open,
+    /// or there were more than [`Feed::KEYS_PER_SECOND_MAX`].
+    #[must_use]
+    pub fn press(&mut self, now: Instant, pressed: Pressed) -> bool {
+        let is_told = self.gate() == Gate::Open && self.keys.admit(now);
+        if is_told {
+            tell(&self.arrivals, Arrival::Pressed(self.id, pressed));
+        }
+        is_told
+    }
+
     /// What the leg has seen.
     pub fn stats(&self) -> LegStats {
         self.leg().stats()
@@ -315,6 +355,19 @@ impl Feed {
     }
 }
 
+impl Keys {
+    fn admit(&mut self, now: Instant) -> bool {
+        if now.saturating_duration_since(self.since) >= Duration::from_secs(1) {
+            *self = Self {
+                since: now,
+                told: 0,
+            };
+        }
+        self.told += 1;
+        self.told <= Feed::KEYS_PER_SECOND_MAX
+    }
+}
+
 impl Drop for Feed {
     fn drop(&mut self) {
         // The gate must be shut and the stream finished before anybody hears that the leg is over.
@@ -331,115 +384,4 @@ fn tell(arrivals: &mpsc::UnboundedSender<Arrival>, arrival: Arrival) {
 }
 
 #[cfg(test)]
-mod tests {
-    use call::audio::Codec;
-    use call::backlog::Taken;
-    use call::feed::LineConfig;
-    use call::name::Namespace;
-
-    use super::*;
-
-    fn call() -> CallName {
-        CallName {
-            namespace: Namespace::Twilio,
-            guid: Guid::parse("CA1").unwrap(),
-        }
-    }
-
-    fn first() -> Introduction {
-        Introduction::new(call(), Side::First, Vec::new())
-    }
-
-    #[test]
-    fn a_leg_is_announced_fed_and_its_end_reported_after_its_stream_was_finished() {
-        let (intake, mut arrivals) = Intake::new(LegConfig::default());
-        let now = Instant::now();
-        let clock = MediaClock::default();
-        let introduction =
-            Introduction::new(call(), Side::Second, vec![("streamSid", "MZ1".into())]);
-        let feed = intake.open(now, &clock, introduction);
-        let Ok(Arrival::Opened(opened)) = arrivals.try_recv() else {
-            panic!("no leg")
-        };
-        assert_eq!(
-            (
-                opened.id,
-                opened.introduction.side,
-                opened.introduction.call
-            ),
-            (feed.id(), Side::Second, call())
-        );
-        assert_eq!(
-            opened.introduction.identifiers,
-            [("streamSid", "MZ1".to_owned())]
-        );
-        let line = LineConfig {
-            chunk_samples: 160,
-            chunks_max: 10,
-        };
-        let mut source = opened.control.open(0, line).unwrap();
-        feed.push(
-            now,
-            Frame {
-                position: 0,
-                codec: Codec::Pcmu,
-                payload: &[0; 200],
-            },
-        );
-        assert_eq!(feed.stats().passed, 200);
-        feed.end(Ending::new(Fault::Nobody, "stopped"));
-        let Ok(Arrival::Ended(id, ending)) = arrivals.try_recv() else {
-            panic!("no end")
-        };
-        assert_eq!((id, ending.reason), (opened.id, "stopped"));
-        assert!(source.is_ended());
-        let context = Context::from_waker(std::task::Waker::noop());
-        let mut taken = 0;
-        while let std::task::Poll::Ready(Taken::Chunk(chunk)) = source.poll_take(&context) {
-            taken += chunk.len();
-        }
-        assert_eq!(taken, 200);
-    }
-
-    #[test]
-    fn a_feed_that_is_just_dropped_says_that_nobody_knows_why() {
-        let (intake, mut arrivals) = Intake::new(LegConfig::default());
-        drop(intake.open(Instant::now(), &MediaClock::default(), first()));
-        assert!(matches!(arrivals.try_recv(), Ok(Arrival::Opened(_))));
-        let Ok(Arrival::Ended(_, ending)) = arrivals.try_recv() else {
-            panic!("no end")
-        };
-        assert_eq!(ending, Ending::new(Fault::Unknown, "dropped"));
-    }
-
-    #[test]
-    fn what_the_platform_says_to_sound_that_is_wanted_is_told_with_the_leg() {
-        let (intake, mut arrivals) = Intake::new(LegConfig::default());
-        let feed = intake.open(Instant::now(), &MediaClock::default(), first());
-        feed.teller().granted();
-        feed.teller().refused("no".to_owned());
-        assert!(matches!(arrivals.try_recv(), Ok(Arrival::Opened(_))));
-        let told = [arrivals.try_recv(), arrivals.try_recv()];
-        let [
-            Ok(Arrival::Granted(granted)),
-            Ok(Arrival::Refused(refused, why)),
-        ] = told
-        else {
-            panic!("{told:?}")
-        };
-        assert_eq!((granted, refused, &*why), (feed.id(), feed.id(), "no"));
-    }
-
-    #[test]
-    fn ids_are_never_used_twice_and_retiring_is_heard() {
-        let (intake, _arrivals) = Intake::new(LegConfig::default());
-        let clock = MediaClock::default();
-        let one = intake.open(Instant::now(), &clock, first());
-        let second = intake.clone().open(Instant::now(), &clock, first());
-        assert_ne!(one.id(), second.id());
-        let retired = one.retired();
-        assert!(!retired.is_cancelled());
-        drop(one);
-        assert!(retired.is_cancelled() && !second.retired().is_cancelled());
-    }
-}
+mod tests;

@@ -125,6 +125,16 @@ const SINGLES: &[Single] = &[
         count: |tally| tally.starts_repeated,
     },
     Single {
+        name: "antiphon_twilio_keys_pressed_total",
+        help: "Keys pressed while the gate was open.",
+        count: |tally| tally.keys,
+    },
+    Single {
+        name: "antiphon_twilio_keys_untold_total",
+        help: "Of these, those not told: too many in a second.",
+        count: |tally| tally.keys_untold,
+    },
+    Single {
         name: "antiphon_twilio_parameters_ignored_total",
         help: "Parameters named antiphon.… that are empty, too long, too many, or there twice.",
         count: |tally| tally.parameters_ignored,
@@ -276,6 +286,8 @@ mod tests {
             untimed: count(),
             unlisted_tracks: count(),
             starts_repeated: count(),
+            keys: count(),
+            keys_untold: count(),
             parameters_ignored: count(),
         };
         metrics.record(&tally);

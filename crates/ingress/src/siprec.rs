@@ -39,18 +39,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use siprec::server::Server;
 use siprec::transaction::Transport;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::intake::Intake;
 use crate::metrics::Metrics;
-use crate::siprec::config::{Listen, SiprecConfig};
+use crate::siprec::config::{Listen, SiprecConfig, Trunk};
 use crate::siprec::connections::{Connections, Deps};
 use crate::siprec::media::Readers;
 use crate::siprec::peers::Peers;
 use crate::siprec::ports::Ports;
-use crate::siprec::signalling::{Orders, Signalling, World};
+use crate::siprec::signalling::{Orders, Signalling, TrunkCredentials, World};
 use crate::siprec::sockets::{Bound, Datagrams};
 use crate::siprec::tls::{Tls, TlsError};
 
@@ -62,6 +62,7 @@ pub struct Siprec {
     sessions: Arc<AtomicUsize>,
     /// What [`Siprec::run`] takes.
     unserved: Mutex<Option<Unserved>>,
+    credentials: watch::Sender<Vec<TrunkCredentials>>,
     draining: CancellationToken,
     closing: CancellationToken,
     ended: CancellationToken,
@@ -129,6 +130,7 @@ impl Siprec {
                 intake,
                 metrics,
             })),
+            credentials: watch::Sender::default(),
             draining: CancellationToken::new(),
             closing: CancellationToken::new(),
             ended: CancellationToken::new(),
@@ -143,6 +145,8 @@ impl Siprec {
     /// Serves until [`Siprec::close_all`] has ended every session. Once only: a second call returns
     /// at once.
     pub async fn run(self: Arc<Self>) {
+        let mut credentials = self.credentials.subscribe();
+        credentials.mark_changed();
         let Some(unserved) = self.unserved() else {
             return;
         };
@@ -159,6 +163,7 @@ impl Siprec {
         let orders = Orders {
             draining: self.draining.clone(),
             closing: self.closing.clone(),
+            credentials,
         };
         Signalling::new(server, world).run(heard, orders).await;
         connections.close();
@@ -175,6 +180,16 @@ impl Siprec {
     /// From now on no session is taken: INVITE and OPTIONS are answered 503. Those that run go on.
     pub fn refuse_new(&self) {
         self.draining.cancel();
+    }
+
+    /// From now on challenges are answered with the credentials of these trunks, by name. Sessions
+    /// run on, and nothing else of a trunk changes; one that is not named keeps what it has.
+    pub fn reload(&self, trunks: &[Trunk]) {
+        let credentials = trunks.iter().map(|trunk| {
+            let name = trunk.name.clone();
+            (name, trunk.credentials.clone())
+        });
+        self.credentials.send_replace(credentials.collect());
     }
 
     /// How many sessions run.

@@ -8,6 +8,7 @@
 pub mod binding;
 pub mod feeds;
 pub mod fuzz;
+pub mod key;
 pub mod message;
 pub mod parameters;
 pub mod payload;

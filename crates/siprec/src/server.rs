@@ -44,7 +44,7 @@ use crate::server::rates::Rates;
 use crate::session::{Phase, Session, Wait};
 use crate::timer::Deadlines;
 use crate::transaction::{ClientId, Flow, Timers, Transactions};
-use crate::trunk::Trunk;
+use crate::trunk::{Credentials, Trunk};
 
 /// One recording session; never reused in a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -136,6 +136,12 @@ pub enum Input {
     End { session: SessionId, reason: String },
     /// The key of a session's metadata was lost: ask the SRC for a snapshot.
     Snapshot { session: SessionId },
+    /// From now on challenges to our requests are answered with these, session or no session, by
+    /// the name of a trunk.
+    Credentials {
+        trunk: String,
+        credentials: Option<Credentials>,
+    },
     /// Take no new sessions; they are answered 503, OPTIONS too.
     Drain,
     /// Take no new sessions for this reason, which is not the server's own, until it is `None`;
@@ -369,6 +375,12 @@ impl Server {
                 self.hang_up(now, session, SessionEnding::Ours, &reason);
             }
             Input::Snapshot { session } => self.ask_snapshot(now, session),
+            Input::Credentials { trunk, credentials } => {
+                let mut trunks = self.trunks.iter_mut();
+                if let Some(known) = trunks.find(|known| known.name == trunk) {
+                    Arc::make_mut(known).credentials = credentials;
+                }
+            }
             Input::Drain => self.is_draining = true,
             Input::Full { why } => self.full = why,
             Input::Tick => {

@@ -123,6 +123,7 @@ enum Single {
     Filled,
     KernelDrops,
     Keys,
+    KeysUntold,
     Lost,
     PortsExhausted,
     Reordered,
@@ -132,7 +133,7 @@ enum Single {
     Unsent,
 }
 
-const SINGLES: [(&str, &str); 11] = [
+const SINGLES: [(&str, &str); 12] = [
     (
         "antiphon_siprec_concealed_samples_total",
         "Lost samples at 8 kHz that were concealed; a part of those filled.",
@@ -148,6 +149,10 @@ const SINGLES: [(&str, &str); 11] = [
     (
         "antiphon_siprec_keys_pressed_total",
         "Keys pressed while the gate was open.",
+    ),
+    (
+        "antiphon_siprec_keys_untold_total",
+        "Of these, those not told: too many in a second, or the gate was shut in that moment.",
     ),
     (
         "antiphon_siprec_packets_lost_total",
@@ -295,6 +300,7 @@ impl SiprecMetrics {
         self.add(Single::Concealed, tally.concealed);
         self.add(Single::Filled, tally.filled);
         self.add(Single::Keys, tally.keys);
+        self.add(Single::KeysUntold, tally.keys_untold);
         self.add(Single::Lost, tally.lost);
         self.add(Single::Reordered, tally.reordered);
         self.add(Single::Restarts, tally.restarts);
@@ -426,6 +432,7 @@ mod tests {
             restarts: count(),
             source_changes: count(),
             keys: count(),
+            keys_untold: count(),
             rtcp_received: std::array::from_fn(|_| count()),
             rtcp_sent: count(),
         });

@@ -11,13 +11,14 @@ use std::task::Context;
 use std::time::{Duration, Instant};
 
 use call::audio::{Codec, Frame};
-use rtp::dtmf::Keypad;
+use call::private::Private;
+use rtp::dtmf::{self, Keypad};
 use rtp::packet::{self, Header, Packet};
 use rtp::receiver::{Discarded, PayloadKind, Placed, Receiver, ReceiverStats};
 use rtp::srtp::Refused;
 use siprec::server::MediaLine;
 
-use crate::intake::Feed;
+use crate::intake::{Feed, Pressed};
 use crate::siprec::clock::SessionClock;
 use crate::siprec::formats::{Formats, Meaning};
 use crate::siprec::seal::Seal;
@@ -148,6 +149,7 @@ impl Line {
 
     /// All that had arrived before this opening was put aside.
     pub(crate) fn emptied(&mut self, opening: u64) {
+        self.keypad.forget();
         self.passes = Some(opening);
     }
 
@@ -277,8 +279,11 @@ impl Line {
             Placed::Discarded(why) => discarded(why),
             Placed::Event => match kind {
                 Some(PayloadKind::Events(clock_rate)) => {
-                    let pressed = self.keypad.hear(packet, clock_rate);
-                    self.tally.keys += pressed.iter().flatten().count() as u64;
+                    let pressed = self.keypad.hear(packet, clock_rate, is_next);
+                    pressed
+                        .into_iter()
+                        .flatten()
+                        .for_each(|key| self.press(now, key));
                     Fate::Event
                 }
                 _ => Fate::ComfortNoise,
@@ -294,6 +299,16 @@ impl Line {
                 Fate::Passed
             }
         }
+    }
+
+    fn press(&mut self, now: Instant, pressed: dtmf::Pressed) {
+        let Some(feed) = &mut self.feed else { return };
+        let pressed = Pressed {
+            key: Private::new(pressed.key.as_char()),
+            duration: Some(pressed.duration),
+        };
+        self.tally.keys += 1;
+        self.tally.keys_untold += u64::from(!feed.press(now, pressed));
     }
 
     /// Whether no packet is missing before this one, so that what lies between it and the one
@@ -317,9 +332,12 @@ impl Line {
 
     /// A packet that a gate keeps out: a header and a length.
     fn withhold(&mut self, now: Instant, header: &Header) -> Fate {
-        self.keypad.forget();
         let meaning = self.formats.meaning(header.payload_type);
         let kind = meaning.map(|meaning| meaning.kind);
+        match kind {
+            Some(PayloadKind::Events(clock_rate)) => self.keypad.withhold(header, clock_rate),
+            _ => self.keypad.forget(),
+        }
         let wall = self.wall(now, meaning, header.payload_len);
         let placed = self.receiver.place_header(now, wall, header, kind);
         self.is_next(header.sequence, placed);

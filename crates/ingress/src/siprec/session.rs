@@ -53,6 +53,8 @@ pub(crate) struct Entry {
     wanted: bool,
     /// Whether its leg waits to hear what became of that.
     waits: bool,
+    /// Why the peer refused the start whose wish for this leg has not been heard yet.
+    refused: Option<String>,
 }
 
 impl Session {
@@ -170,11 +172,16 @@ impl Session {
 
     /// A leg's gate opened or shut: what the peer is to be told, if anything.
     ///
-    /// Every leg that wants sound is answered: at once where it flows, else with the peer's answer.
+    /// Every leg that wants sound is answered: at once where it flows, else with the peer's answer,
+    /// which may have come before the wish if another leg of the start was quicker.
     pub(crate) fn want(&mut self, line: usize, wanted: bool) -> Option<bool> {
         let entry = self.lines.get_mut(&line)?;
         entry.wanted = wanted;
         entry.waits = wanted;
+        if let (Some(why), true) = (entry.refused.take(), wanted) {
+            entry.answer(Err(&why));
+            return None;
+        }
         if wanted && self.sound {
             if self.asked == 0 {
                 self.answer(Ok(()));
@@ -183,6 +190,9 @@ impl Session {
         }
         let is_over = self.sound && self.manner.pauses && !self.is_wanted();
         if wanted || is_over {
+            self.lines
+                .values_mut()
+                .for_each(|entry| entry.refused = None);
             self.sound = wanted;
             self.asked += u32::from(wanted);
             return Some(wanted);
@@ -205,14 +215,13 @@ impl Session {
         self.answer(result);
     }
 
+    /// A start wants all legs; one that has not said so yet is told when it does. A start that
+    /// another leg begins is a later one.
     fn answer(&mut self, result: Result<(), &str>) {
         for entry in self.lines.values_mut() {
-            if std::mem::take(&mut entry.waits) {
-                match result {
-                    Ok(()) => entry.teller.granted(),
-                    Err(why) => entry.teller.refused(why.to_owned()),
-                }
-            }
+            let is_heard = entry.wanted;
+            entry.refused = result.err().filter(|_| !is_heard).map(str::to_owned);
+            entry.answer(result);
         }
     }
 
@@ -256,6 +265,17 @@ impl Entry {
             is_silent: false,
             wanted: false,
             waits: false,
+            refused: None,
+        }
+    }
+
+    /// Tells the leg, if it waits.
+    fn answer(&mut self, result: Result<(), &str>) {
+        if std::mem::take(&mut self.waits) {
+            match result {
+                Ok(()) => self.teller.granted(),
+                Err(why) => self.teller.refused(why.to_owned()),
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use std::time::Instant;
 use siprec::message::{Message, Method, NameAddr};
 use siprec::server::{Input, Notice, Output, Server, SessionId};
 use siprec::transaction::{Flow, Transport};
+use siprec::trunk::Credentials;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -54,7 +55,12 @@ pub(crate) struct World {
 pub(crate) struct Orders {
     pub(crate) draining: CancellationToken,
     pub(crate) closing: CancellationToken,
+    /// What is answered to a trunk's challenges from now on.
+    pub(crate) credentials: watch::Receiver<Vec<TrunkCredentials>>,
 }
+
+/// A trunk's name and what is answered to its challenges.
+pub(crate) type TrunkCredentials = (String, Option<Credentials>);
 
 /// The server and what became of its words.
 pub(crate) struct Signalling {
@@ -95,7 +101,7 @@ impl Signalling {
 
     /// Serves until it is told to close and every session is over and has been said goodbye to, or
     /// `close_timeout` is.
-    pub(crate) async fn run(mut self, mut signals: mpsc::Receiver<Signal>, orders: Orders) {
+    pub(crate) async fn run(mut self, mut signals: mpsc::Receiver<Signal>, mut orders: Orders) {
         let mut close_at = None;
         loop {
             let deadline = self.server.deadline();
@@ -108,6 +114,12 @@ impl Signalling {
                     }
                 }
                 () = at(deadline) => self.feed(Input::Tick),
+                Ok(()) = orders.credentials.changed() => {
+                    let now = orders.credentials.borrow_and_update().clone();
+                    for (trunk, credentials) in now {
+                        self.feed(Input::Credentials { trunk, credentials });
+                    }
+                }
                 () = orders.draining.cancelled(), if !self.is_draining => {
                     self.is_draining = true;
                     self.feed(Input::Drain);

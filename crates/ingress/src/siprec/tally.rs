@@ -169,6 +169,9 @@ pub struct LineTally {
     pub source_changes: u64,
     /// Keys pressed while the gate was open.
     pub keys: u64,
+    /// Of these, those that were not told: more came in a second than anybody presses, or the gate
+    /// was shut in that moment.
+    pub keys_untold: u64,
     /// RTCP packets received, by [`RtcpKind`].
     pub rtcp_received: [u64; RtcpKind::COUNT],
     /// RTCP packets sent.

@@ -13,8 +13,9 @@ use call::ending::Ending;
 use call::feed::MediaClock;
 use call::leg::{Gate, LegStats};
 use call::name::{LegId, Side};
+use call::private::Private;
 
-use crate::intake::{Feed, Intake, Introduction};
+use crate::intake::{Feed, Intake, Introduction, Pressed};
 use crate::twilio::binding::Binding;
 use crate::twilio::session::Legs;
 
@@ -115,6 +116,15 @@ impl Legs for Feeds {
         if let Some(feed) = self.live(side) {
             feed.withhold(now, position, samples);
         }
+    }
+
+    fn press(&mut self, now: Instant, side: Side, key: Private<char>) -> bool {
+        let pressed = Pressed {
+            key,
+            duration: None,
+        };
+        let feed = self.feeds[side as usize].as_mut();
+        feed.is_some_and(|feed| feed.press(now, pressed))
     }
 
     fn catch_up(&mut self, now: Instant, side: Side) {

@@ -1,8 +1,8 @@
 //! What Twilio says: JSON text frames, read without copying.
 //!
 //! Counters may be strings or numbers, keys may be snake_case as Twilio-compatible senders spell
-//! them, unknown events and fields are passed over. A payload stays encoded here, and a dtmf's
-//! digit is never even read.
+//! them, unknown events and fields are passed over. A payload stays encoded here, and a dtmf stays
+//! the text that it came as.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,6 +11,7 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor}
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use crate::twilio::key::Dtmf;
 use crate::twilio::parameters::Parameters;
 use crate::twilio::tally::{Bad, EventName};
 
@@ -30,8 +31,8 @@ pub struct Message<'a> {
 pub enum Event<'a> {
     /// `connected`
     Connected,
-    /// `dtmf`; which key it was is none of our business.
-    Dtmf,
+    /// `dtmf`; which key it was is for a gate to tell.
+    Dtmf(Dtmf<'a>),
     /// `mark`
     Mark,
     /// `media`
@@ -120,6 +121,7 @@ pub struct Text<'a>(pub Cow<'a, str>);
 #[derive(serde::Deserialize)]
 #[serde(field_identifier, rename_all = "camelCase")]
 enum Key {
+    Dtmf,
     Event,
     Media,
     #[serde(alias = "sequence_number")]
@@ -157,7 +159,7 @@ impl Event<'_> {
     pub fn name(&self) -> EventName {
         match self {
             Self::Connected => EventName::Connected,
-            Self::Dtmf => EventName::Dtmf,
+            Self::Dtmf(_) => EventName::Dtmf,
             Self::Mark => EventName::Mark,
             Self::Media(_) => EventName::Media,
             Self::Start(_) => EventName::Start,
@@ -240,10 +242,12 @@ impl<'de> Visitor<'de> for MessageVisitor {
         let mut name = None;
         let mut sequence = Counter::default();
         let mut stream_sid = Text::default();
+        let mut dtmf = Dtmf::default();
         let mut media = Part::Absent;
         let mut start = Part::Absent;
         while let Some(key) = map.next_key()? {
             match key {
+                Key::Dtmf => dtmf = Dtmf::new(map.next_value()?),
                 Key::Event => name = Some(map.next_value()?),
                 Key::SequenceNumber => sequence = map.next_value()?,
                 Key::StreamSid => stream_sid = map.next_value()?,
@@ -256,7 +260,7 @@ impl<'de> Visitor<'de> for MessageVisitor {
         }
         let event = match name.ok_or_else(|| de::Error::missing_field("event"))? {
             EventName::Connected => Event::Connected,
-            EventName::Dtmf => Event::Dtmf,
+            EventName::Dtmf => Event::Dtmf(dtmf),
             EventName::Mark => Event::Mark,
             EventName::Media => Event::Media(media.read("media")?),
             EventName::Start => Event::Start(start.read("start")?),

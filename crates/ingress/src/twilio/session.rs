@@ -8,8 +8,10 @@ use call::audio::{Codec, Frame};
 use call::ending::Ending;
 use call::leg::Gate;
 use call::name::Side;
+use call::private::Private;
 
 use crate::twilio::binding::{BadStart, Binding};
+use crate::twilio::key::Dtmf;
 use crate::twilio::message::{Event, Media, Message, Start, Text, Track};
 use crate::twilio::payload::{self, Scratch};
 use crate::twilio::tally::{Bad, GapCause, Ignored, LegEnd, SocketEnd, Tally};
@@ -60,6 +62,8 @@ pub trait Legs {
     fn push(&mut self, now: Instant, side: Side, frame: Frame<'_>);
     /// Brings a frame's length to a live leg.
     fn withhold(&mut self, now: Instant, side: Side, position: u64, samples: u64);
+    /// Tells of a key on a live leg whose gate is open; false if there were too many.
+    fn press(&mut self, now: Instant, side: Side, key: Private<char>) -> bool;
     /// Tells a live leg that the session's clock went on.
     fn catch_up(&mut self, now: Instant, side: Side);
     /// Ends a live leg.
@@ -117,13 +121,17 @@ impl Session {
                 self.count(number);
             }
             match message.event {
+                Event::Dtmf(dtmf) => {
+                    self.dtmf(now, dtmf, legs);
+                    Ok(Verdict::Go)
+                }
                 Event::Media(media) => self.media(now, &media, legs).map(|()| Verdict::Go),
                 Event::Start(start) => Ok(self.start(now, &start, &message.stream_sid, legs)),
                 Event::Stop => {
                     self.stop(now, LegEnd::Stopped, legs);
                     Ok(Verdict::Go)
                 }
-                Event::Connected | Event::Dtmf | Event::Mark | Event::Unknown => Ok(Verdict::Go),
+                Event::Connected | Event::Mark | Event::Unknown => Ok(Verdict::Go),
             }
         });
         match taken {
@@ -326,6 +334,20 @@ impl Session {
         Ok(())
     }
 
+    /// Brings a key to its leg, if there is one. The gate is asked before the key is read.
+    fn dtmf(&mut self, now: Instant, dtmf: Dtmf<'_>, legs: &mut impl Legs) {
+        let Ok(side) = self.side_of(dtmf.track()) else {
+            return;
+        };
+        if !self.is_live(side) || legs.gate(side) != Gate::Open {
+            return;
+        }
+        if let Some(key) = dtmf.key() {
+            self.tally.keys += 1;
+            self.tally.keys_untold += u64::from(!legs.press(now, side, key));
+        }
+    }
+
     /// The live leg that a frame is for, opened if it must be; `None` if there is none.
     fn admit(
         &mut self,
@@ -336,7 +358,7 @@ impl Session {
         let ignored = match &self.state {
             State::Bound(binding) => {
                 let codec = binding.codec;
-                let side = self.side_of_media(track)?;
+                let side = self.side_of(track)?;
                 match self.tracks[side as usize] {
                     TrackState::Absent => {
                         self.open_late(now, side, legs);
@@ -353,8 +375,8 @@ impl Session {
         Ok(None)
     }
 
-    /// A frame without a track belongs to the only one there is, or else to the first.
-    fn side_of_media(&self, track: Track) -> Result<Side, Bad> {
+    /// What has no track belongs to the only one there is, or else to the first.
+    fn side_of(&self, track: Track) -> Result<Side, Bad> {
         match track {
             Track::Untold if self.tracks == [TrackState::Absent, TrackState::Live] => {
                 Ok(Side::Second)

@@ -183,6 +183,10 @@ pub struct Tally {
     pub unlisted_tracks: u64,
     /// A `start` that was repeated.
     pub starts_repeated: u64,
+    /// Keys pressed while the gate was open.
+    pub keys: u64,
+    /// Of these, those that were not told: more came in a second than anybody presses.
+    pub keys_untold: u64,
     /// Custom parameters that have our prefix and cannot be a wish.
     pub parameters_ignored: u64,
 }

@@ -263,26 +263,114 @@ fn what_is_no_packet_or_of_no_agreed_format_is_not_heard() {
     assert_eq!(world.bytes(PEER, &again), Fate::Duplicate);
 }
 
-#[test]
-fn a_key_is_counted_while_the_gate_is_open_and_never_otherwise() {
-    let mut world = World::new(media());
-    let press = |world: &mut World| {
-        let mut keys = 0;
-        for _ in 0..3 {
-            world.sequence += 1;
-            let bytes = rtp_packet(101, world.sequence, world.timestamp, &[5, 0x8a, 0x03, 0x20]);
-            world.line.rtp(world.now, address(PEER), &bytes);
+impl World {
+    /// A key of 100 ms: three packets that begin it, three that end it.
+    fn press(&mut self, code: u8) {
+        for flags in [10, 10, 10, 0x8a, 0x8a, 0x8a] {
+            self.event(&[code, flags, 0x03, 0x20]);
         }
-        keys += world.line.take_tally().keys;
-        world.timestamp += 8000;
-        world.now += Duration::from_secs(1);
-        keys
-    };
+        self.released();
+    }
+
+    fn event(&mut self, payload: &[u8]) {
+        self.sequence += 1;
+        let bytes = rtp_packet(101, self.sequence, self.timestamp, payload);
+        self.line.rtp(self.now, address(PEER), &bytes);
+    }
+
+    fn released(&mut self) {
+        self.timestamp += 8000;
+        self.now += Duration::from_secs(1);
+    }
+
+    /// What the gateway heard of keys since this was last asked.
+    fn keys(&mut self) -> String {
+        let arrivals = std::iter::from_fn(|| self.arrivals.try_recv().ok());
+        let keys = arrivals.filter_map(|arrival| match arrival {
+            Arrival::Pressed(_, pressed) => {
+                assert_eq!(pressed.duration, Some(Duration::from_millis(100)));
+                Some(pressed.key.into_revealed())
+            }
+            _ => None,
+        });
+        keys.collect()
+    }
+}
+
+#[test]
+fn a_key_is_told_and_counted_while_the_gate_is_open_and_never_otherwise() {
+    let mut world = World::new(media());
     world.sound(0xff);
-    assert_eq!(press(&mut world), 0);
+    world.press(1);
     let _source = world.open();
     world.sound(0xff);
-    assert_eq!(press(&mut world), 1);
+    world.press(5);
+    world.press(11);
+    world.control.pause(false);
+    world.press(2);
+    world.control.resume();
+    world.empty();
+    world.press(9);
+    world.control.shut(false);
+    world.press(3);
+    assert_eq!(world.keys(), "5#9");
+    let tally = world.line.take_tally();
+    assert_eq!((tally.keys, tally.keys_untold), (3, 0));
+    assert_eq!(tally.packets[Fate::Event as usize], 18);
+}
+
+#[test]
+fn a_key_of_which_a_gate_kept_out_a_part_is_none() {
+    let mut world = World::new(media());
+    let _source = world.open();
+    world.sound(0xff);
+    // It begins behind the open gate and ends behind a shut one.
+    world.event(&[1, 10, 0x01, 0x20]);
+    world.control.pause(false);
+    world.event(&[1, 0x8a, 0x03, 0x20]);
+    world.control.resume();
+    world.empty();
+    world.event(&[1, 0x8a, 0x03, 0x20]);
+    world.released();
+    // The other way round.
+    world.control.pause(false);
+    world.event(&[2, 10, 0x01, 0x20]);
+    world.control.resume();
+    world.empty();
+    world.event(&[2, 10, 0x02, 0x20]);
+    world.event(&[2, 0x8a, 0x03, 0x20]);
+    world.released();
+    // It goes on while the gate is shut and opened again, of which no packet says anything.
+    world.event(&[3, 10, 0x01, 0x20]);
+    world.control.pause(false);
+    world.control.resume();
+    world.empty();
+    world.event(&[3, 0x8a, 0x03, 0x20]);
+    world.released();
+    // Its beginning was lost, perhaps while the gate was shut.
+    world.control.pause(false);
+    world.sequence += 1;
+    world.control.resume();
+    world.empty();
+    world.event(&[3, 0x8a, 0x03, 0x20]);
+    world.released();
+    world.press(4);
+    assert_eq!(world.keys(), "4");
+    assert_eq!(world.line.take_tally().keys, 1);
+}
+
+#[test]
+fn keys_faster_than_anybody_presses_are_counted_and_not_told() {
+    let mut world = World::new(media());
+    let _source = world.open();
+    for _ in 0..200 {
+        world.event(&[5, 0x8a, 0x03, 0x20]);
+        world.timestamp += 800;
+    }
+    let told = world.keys().len() as u64;
+    let tally = world.line.take_tally();
+    assert_eq!(told, u64::from(Feed::KEYS_PER_SECOND_MAX));
+    assert_eq!((tally.keys, tally.keys_untold), (200, 200 - told));
 }
 
 #[test]

@@ -129,6 +129,7 @@ impl World {
         let mut heard = Vec::new();
         while let Ok(arrival) = self.arrivals.try_recv() {
             heard.push(match arrival {
+                Arrival::Pressed(LegId(id), _) => format!("pressed {id}"),
                 Arrival::Granted(LegId(id)) => format!("granted {id}"),
                 Arrival::Refused(LegId(id), why) => format!("refused {id}: {why}"),
                 Arrival::Learned(learned) => format!("learned {}", learned.id),
@@ -170,6 +171,43 @@ fn a_refusal_reaches_every_leg_that_waits_and_the_next_start_asks_again() {
     assert_eq!(world.heard(), ["refused 1: 488", "refused 2: 488"]);
     world.session.want(0, false);
     assert_eq!(world.session.want(0, true), Some(true));
+}
+
+#[test]
+fn a_refusal_between_the_wishes_of_two_legs_is_the_answer_to_both() {
+    let mut world = World::new(BeforeStart::Inactive, false);
+    assert_eq!(world.session.want(0, true), Some(true));
+    world.session.granted(true, Err("488"));
+    assert_eq!(world.session.want(0, false), None, "its stream has failed");
+    assert_eq!(world.session.want(1, true), None, "nobody asks again");
+    assert_eq!(world.heard(), ["refused 1: 488", "refused 2: 488"]);
+    assert_eq!(world.session.want(1, false), None);
+    for first in [1, 0] {
+        assert_eq!(
+            world.session.want(first, true),
+            Some(true),
+            "the next start"
+        );
+        assert_eq!(world.session.want(1 - first, true), None);
+        world.session.granted(true, Err("503"));
+        assert_eq!(world.heard(), ["refused 1: 503", "refused 2: 503"]);
+    }
+}
+
+#[test]
+fn a_refusal_that_a_leg_never_asked_about_does_not_outlive_the_start() {
+    let mut world = World::new(BeforeStart::Inactive, false);
+    world.session.want(0, true);
+    world.session.granted(true, Err("488"));
+    world.line(2, Side::Second);
+    assert_eq!(world.session.want(2, true), Some(true), "it came later");
+    assert_eq!(world.session.want(1, true), None, "and is asked for by now");
+    world.heard();
+    world.session.granted(true, Ok(()));
+    assert_eq!(world.heard(), ["granted 2", "granted 3"]);
+    world.session.want(1, false);
+    assert_eq!(world.session.want(1, true), None);
+    assert_eq!(world.heard(), ["granted 2"]);
 }
 
 #[test]

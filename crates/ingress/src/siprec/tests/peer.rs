@@ -135,12 +135,18 @@ impl Peer {
         assert!(answer.starts_with("SIP/2.0 200"), "{answer}");
     }
 
+    /// Answers a request of the server's with this status line and perhaps a header.
+    pub(super) async fn refuse(&mut self, request: &str, status: &str, more: &str) {
+        let mut answer = begun(request, status);
+        if !more.is_empty() {
+            answer += &format!("{more}\r\n");
+        }
+        self.send(&(answer + "Content-Length: 0\r\n\r\n")).await;
+    }
+
     /// Answers a request of the server's with 200.
     pub(super) async fn accept(&mut self, request: &str, body: &str) {
-        let mut answer = String::from("SIP/2.0 200 OK\r\n");
-        for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
-            answer += &format!("{name}: {}\r\n", header(request, name));
-        }
+        let mut answer = begun(request, "200 OK");
         answer += &format!(
             "Contact: <sip:src@{};transport={}>\r\n",
             self.local, self.transport
@@ -215,6 +221,15 @@ impl Call {
         }
         text + &format!("Content-Length: {}\r\n\r\n{body}", body.len())
     }
+}
+
+/// A response up to the headers that say to what it is one.
+fn begun(request: &str, status: &str) -> String {
+    let mut answer = format!("SIP/2.0 {status}\r\n");
+    for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
+        answer += &format!("{name}: {}\r\n", header(request, name));
+    }
+    answer
 }
 
 /// The value of a header that is written out.

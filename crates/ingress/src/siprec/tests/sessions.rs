@@ -3,7 +3,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use call::name::{Role, Side};
-use siprec::trunk::{BeforeStart, Trunk};
+use siprec::trunk::{BeforeStart, Credentials, Trunk};
 
 use super::peer::{Call, Peer, header};
 use super::world::{World, config, open, say, sound, trunk, waiting};
@@ -155,22 +155,60 @@ async fn a_peer_that_will_not_send_sound_is_told_to_the_leg() {
         .send(true)
         .unwrap();
     let asked = peer.hear().await;
-    let mut refusal = String::from("SIP/2.0 488 Not Acceptable Here\r\n");
-    for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
-        refusal += &format!("{name}: {}\r\n", header(&asked, name));
+    peer.refuse(&asked, "488 Not Acceptable Here", "").await;
+    let why = world.refusal().await;
+    assert!(why.contains("488"), "{why}");
+    world.siprec.close_all().await;
+}
+
+#[tokio::test]
+async fn credentials_that_are_read_again_answer_the_next_challenge_of_a_running_session() {
+    let asking = Trunk {
+        answer: BeforeStart::Inactive,
+        ..trunk()
+    };
+    let mut world = World::new(SiprecConfig {
+        trunks: vec![asking.clone()],
+        ..config(&["udp:127.0.0.1:0"], 42_360)
+    });
+    let mut peer = Peer::udp(world.address()).await;
+    let mut call = Call::new("one", UCID, 1);
+    peer.invite(&mut call).await;
+    let leg = world.leg().await;
+    let wanted = leg.introduction.wanted.as_ref().unwrap();
+    let challenge = "WWW-Authenticate: Digest realm=\"sbc\", nonce=\"n\"";
+    wanted.send(true).unwrap();
+    let asked = peer.hear().await;
+    peer.refuse(&asked, "401 Unauthorized", challenge).await;
+    assert!(peer.hear().await.starts_with("ACK "));
+    assert!(
+        world.refusal().await.contains("401"),
+        "nobody knows a password"
+    );
+    wanted.send(false).unwrap();
+    for user in ["first", "second"] {
+        let credentials = Credentials {
+            user: user.to_owned(),
+            password: "secret".to_owned(),
+        };
+        world.siprec.reload(&[Trunk {
+            credentials: Some(credentials),
+            ..asking.clone()
+        }]);
+        wanted.send(true).unwrap();
+        let asked = peer.hear().await;
+        assert!(!asked.contains("Authorization"), "{asked}");
+        peer.refuse(&asked, "401 Unauthorized", challenge).await;
+        assert!(peer.hear().await.starts_with("ACK "));
+        let again = peer.hear().await;
+        let answer = header(&again, "Authorization");
+        assert!(answer.contains(&format!("username=\"{user}\"")), "{answer}");
+        peer.refuse(&again, "488 Not Acceptable Here", "").await;
+        assert!(peer.hear().await.starts_with("ACK "));
+        assert!(world.refusal().await.contains("488"));
+        wanted.send(false).unwrap();
     }
-    peer.send(&(refusal + "Content-Length: 0\r\n\r\n")).await;
-    loop {
-        match world.arrival().await {
-            Arrival::Refused(id, why) => {
-                assert_eq!(id, leg.id);
-                assert!(why.contains("488"), "{why}");
-                break;
-            }
-            Arrival::Learned(_) => {}
-            other => panic!("not refused but {other:?}"),
-        }
-    }
+    assert_eq!(world.siprec.sessions(), 1);
     world.siprec.close_all().await;
 }
 

@@ -107,6 +107,17 @@ impl World {
         }
     }
 
+    /// Why a leg is not sent what it wants.
+    pub(super) async fn refusal(&mut self) -> String {
+        loop {
+            match self.arrival().await {
+                Arrival::Refused(_, why) => return why,
+                Arrival::Learned(_) => {}
+                other => panic!("not refused but {other:?}"),
+            }
+        }
+    }
+
     pub(super) async fn ending(&mut self) -> &'static str {
         loop {
             match self.arrival().await {

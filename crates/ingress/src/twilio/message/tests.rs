@@ -147,6 +147,8 @@ fn both_spellings_of_a_track_are_one_track_and_others_are_unknown() {
 
 #[test]
 fn what_is_not_sound_is_named_and_nothing_else() {
+    let part = r#"{"track":"inbound_track","digit":"4"}"#.to_owned();
+    let dtmf = RawValue::from_string(part).unwrap();
     let events = [
         (
             r#"{"event":"connected","protocol":"Call","version":"1.0.0"}"#,
@@ -154,7 +156,7 @@ fn what_is_not_sound_is_named_and_nothing_else() {
         ),
         (
             r#"{"event":"dtmf","dtmf":{"track":"inbound_track","digit":"4"}}"#,
-            Event::Dtmf,
+            Event::Dtmf(Dtmf::new(&dtmf)),
         ),
         (r#"{"event":"mark","mark":{"name":"m"}}"#, Event::Mark),
         (

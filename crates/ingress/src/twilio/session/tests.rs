@@ -43,6 +43,7 @@ struct World {
     opened: Vec<Leg>,
     wishes: Vec<Wish>,
     endings: Vec<&'static str>,
+    keys: String,
     tally: Tally,
 }
 
@@ -61,6 +62,7 @@ impl World {
             opened: Vec::new(),
             wishes: Vec::new(),
             endings: Vec::new(),
+            keys: String::new(),
             tally: Tally::default(),
         }
     }
@@ -147,12 +149,15 @@ impl World {
                     self.controls[opened.introduction.side as usize] = Some(opened.control);
                 }
                 Arrival::Ended(_, ending) => self.endings.push(ending.reason),
+                Arrival::Pressed(_, pressed) => self.keys.push(pressed.key.into_revealed()),
                 Arrival::Granted(_) | Arrival::Learned(_) | Arrival::Refused(..) => {}
             }
         }
         let tally = self.session.take_tally();
         let sum =
             |into: &mut [u64], from: &[u64]| into.iter_mut().zip(from).for_each(|(a, b)| *a += b);
+        self.tally.keys += tally.keys;
+        self.tally.keys_untold += tally.keys_untold;
         sum(&mut self.tally.messages, &tally.messages);
         sum(&mut self.tally.bad, &tally.bad);
         sum(&mut self.tally.frames, &tally.frames);
@@ -651,7 +656,7 @@ fn a_frame_without_a_track_belongs_to_the_only_one() {
 }
 
 #[test]
-fn marks_digits_and_unknown_events_are_counted_and_nothing_more() {
+fn marks_keys_and_unknown_events_are_counted() {
     let mut world = World::open();
     for text in [
         r#"{"event":"dtmf","sequenceNumber":2,"dtmf":{"track":"inbound_track","digit":"4"}}"#,
@@ -666,6 +671,53 @@ fn marks_digits_and_unknown_events_are_counted_and_nothing_more() {
     world.sequence = 4;
     world.say(IN, 0, b'a');
     assert_eq!(world.tally.sequence_missing, 0);
+}
+
+#[test]
+fn a_key_is_told_behind_an_open_gate_and_read_behind_no_other() {
+    let press = |world: &mut World, track: &str, digit: &str| {
+        let part = format!(r#"{{"track":"{track}","digit":"{digit}"}}"#);
+        let text = format!(r#"{{"event":"dtmf","dtmf":{part}}}"#);
+        assert_eq!(world.tell(&text), Verdict::Go);
+    };
+    let pause = |world: &World| {
+        world
+            .controls
+            .iter()
+            .flatten()
+            .for_each(|leg| leg.pause(false))
+    };
+    let mut world = World::new();
+    press(&mut world, "inbound_track", "1");
+    assert_eq!(world.tell(START), Verdict::Go);
+    press(&mut world, "inbound_track", "2");
+    world.open_gates();
+    press(&mut world, "inbound_track", "#");
+    press(&mut world, "outbound_track", "d");
+    press(&mut world, "sideways", "3");
+    press(&mut world, "inbound_track", "44");
+    pause(&world);
+    press(&mut world, "inbound_track", "5");
+    assert_eq!(world.tell(STOP), Verdict::Go);
+    press(&mut world, "inbound_track", "6");
+    assert_eq!(world.keys, "#D");
+    assert_eq!((world.tally.keys, world.tally.keys_untold), (2, 0));
+    assert_eq!(world.tally.messages[EventName::Dtmf as usize], 8);
+}
+
+#[test]
+fn keys_faster_than_anybody_presses_are_counted_and_not_told() {
+    let mut world = World::open();
+    for _ in 0..100 {
+        let text = r#"{"event":"dtmf","dtmf":{"track":"inbound_track","digit":"4"}}"#;
+        assert_eq!(world.tell(text), Verdict::Go);
+    }
+    let told = world.keys.len() as u64;
+    assert_eq!(told, u64::from(crate::intake::Feed::KEYS_PER_SECOND_MAX));
+    assert_eq!(
+        (world.tally.keys, world.tally.keys_untold),
+        (100, 100 - told)
+    );
 }
 
 #[test]
