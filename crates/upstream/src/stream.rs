@@ -14,6 +14,7 @@
 //! was sent and not confirmed by a final transcript is kept, within a limit, and sent again.
 
 mod account;
+mod again;
 mod choice;
 mod conversation;
 mod core;
@@ -64,7 +65,8 @@ pub struct Deps {
 /// The deadlines and limits of one stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamConfig {
-    /// How long a service may take to accept a stream once the socket is open.
+    /// How long a service may take to accept a stream once the socket is open. A stream that no
+    /// service has accepted yet waits no longer for leave at a service that is left alone.
     pub response_timeout: Duration,
     /// How long a message may take to be written.
     pub stall_timeout: Duration,

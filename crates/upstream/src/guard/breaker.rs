@@ -21,6 +21,8 @@ pub(super) struct Breaker {
     config: GuardConfig,
     state: State,
     recent: Recent,
+    /// Whether it has opened last because a credential was refused.
+    is_refused: bool,
     /// Counts the changes of state that make what was begun before of no account.
     epoch: u64,
     openings: u64,
@@ -80,6 +82,7 @@ impl Breaker {
             config,
             state: State::Closed,
             recent: Recent::default(),
+            is_refused: false,
             epoch: 0,
             openings: 0,
         }
@@ -90,6 +93,15 @@ impl Breaker {
             State::Closed => Stage::Closed,
             State::HalfOpen => Stage::HalfOpen,
             State::Open(_) => Stage::Open,
+        }
+    }
+
+    /// Why nobody is let through, for reports.
+    pub(super) fn why(&self) -> &'static str {
+        if self.is_refused {
+            "the service refuses the credential and is left alone for a while"
+        } else {
+            "the service fails and is left alone for a while"
         }
     }
 
@@ -139,10 +151,14 @@ impl Breaker {
         }
         match Sign::of(class) {
             Sign::None => self.untold(now, attempt),
-            Sign::Refusal => self.open(now, chance),
+            Sign::Refusal => {
+                self.is_refused = true;
+                self.open(now, chance);
+            }
             Sign::Failure => {
                 self.recent.add(now, self.config.window, true);
                 if attempt.is_probe || self.is_failing(now) {
+                    self.is_refused = false;
                     self.open(now, chance);
                 }
             }

@@ -168,7 +168,10 @@ impl Turnstile {
     fn check(&self, now: Instant) -> Result<(), Blocked> {
         match self.breaker.wait(now) {
             None => Ok(()),
-            Some(until) => Err(Blocked::new(Cause::Breaker, until - now)),
+            Some(until) => Err(Blocked {
+                why: self.breaker.why(),
+                ..Blocked::new(Cause::Breaker, until - now)
+            }),
         }
     }
 

@@ -97,7 +97,7 @@ impl Conversation {
             is_speaking: false,
             pacer: Pacer::new(limits),
             line: TimeLine::default(),
-            replay: Replay::new(config.replay),
+            replay: Replay::new(config.replay, core.supply.budget()),
             repeats_to: None,
             last_final: None,
             quiet: 0,

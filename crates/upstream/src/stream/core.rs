@@ -30,6 +30,8 @@ pub(crate) struct Core {
     pub(crate) shared: Arc<Shared>,
     pub(crate) retries: Retries,
     pub(crate) choice: Choice,
+    /// When it was begun.
+    pub(crate) began: Instant,
     /// Whether a service has ever accepted it.
     pub(crate) was_accepted: bool,
     /// Whether there is no accepted socket now, so that what overflows is an outage's doing.
@@ -52,7 +54,7 @@ pub(crate) enum Last {
 
 impl Core {
     /// A final that ends no later than this behind one of the socket before is the same.
-    const REPEAT: Duration = Duration::from_millis(150);
+    const REPEAT: Duration = Stretches::TAIL;
 
     pub(crate) fn new(
         deps: Arc<Deps>,
@@ -64,13 +66,15 @@ impl Core {
         deps.metrics.stream_began();
         let route = deps.routes.of(spec.role, &spec.wish);
         let route = route.iter().map(|provider| provider.service.name());
+        let began = Instant::now();
         Self {
-            retries: Retries::new(Instant::now(), deps.config.retry),
+            retries: Retries::new(began, deps.config.retry),
             choice: Choice::new(route.collect(), deps.config.fail_over_running),
             deps,
             spec: Arc::new(spec),
             supply: Supply::new(source),
             shared,
+            began,
             was_accepted: false,
             is_cut_off: true,
             is_degraded: false,

@@ -71,7 +71,7 @@ impl Cutter {
 }
 
 /// Cuts so many samples from a chunk's front. It has more.
-fn split(chunk: &mut Chunk, samples: u64) -> Chunk {
+pub(crate) fn split(chunk: &mut Chunk, samples: u64) -> Chunk {
     let behind = chunk.samples.split_off(samples as usize);
     let front = std::mem::replace(&mut chunk.samples, behind);
     let position = chunk.position;

@@ -110,6 +110,7 @@ impl Life {
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Last> {
         self.purge();
+        self.shed();
         self.closing
             .retain_mut(|closing| closing.poll_unpin(context).is_pending());
         loop {
@@ -152,6 +153,13 @@ impl Life {
             all.for_each(|conversation| conversation.purge(before));
             self.core.forsaken(forsaken);
         }
+    }
+
+    /// What all streams together have no room for is not sent again.
+    fn shed(&mut self) {
+        let mut forsaken = Forsaken::default();
+        self.core.supply.shed(&mut forsaken);
+        self.core.forsaken(forsaken);
     }
 
     fn poll_old(&mut self, context: &mut Context<'_>) {

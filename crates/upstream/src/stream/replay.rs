@@ -2,9 +2,10 @@
 //! to be sent again if the socket is lost.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use call::audio::{self, Chunk};
+use call::audio::{self, Chunk, Packed};
+use call::budget::{Budget, Keep};
 
 use super::stretches::{Stretches, is_loud, wipe};
 
@@ -13,9 +14,11 @@ use super::stretches::{Stretches, is_loud, wipe};
 pub(crate) struct Replay {
     /// How many samples are kept once the service has accepted the stream.
     max: u64,
-    kept: VecDeque<Sent>,
+    kept: VecDeque<Kept>,
     /// Samples in `kept`.
     samples: u64,
+    /// The same, of what all streams may keep and have waiting.
+    share: Keep,
     /// The chunk that is being written.
     writing: Option<Sent>,
     /// What is too old to be sent again, or may not be.
@@ -35,6 +38,16 @@ pub(crate) struct Sent {
     pub(crate) is_loud: bool,
 }
 
+/// The same, written and kept small: most of what is kept is never wanted again.
+#[derive(Debug)]
+struct Kept {
+    position: u64,
+    sound: Packed,
+    arrived: Instant,
+    fresh: u64,
+    is_loud: bool,
+}
+
 /// What is left of it when the socket is gone.
 #[derive(Debug)]
 pub(crate) struct Leavings {
@@ -52,12 +65,14 @@ impl Replay {
     /// So much silence before a word is sent again with it.
     const LEAD_IN: Duration = Duration::from_millis(300);
 
-    /// Keeps at most so much of what the service has accepted.
-    pub(crate) fn new(max: Duration) -> Self {
+    /// Keeps at most so much of what the service has accepted, and less when all streams together
+    /// have no room for it.
+    pub(crate) fn new(max: Duration, budget: &Budget) -> Self {
         Self {
             max: audio::samples(max),
             kept: VecDeque::new(),
             samples: 0,
+            share: budget.keep(),
             writing: None,
             beyond: Stretches::default(),
             confirmed_to: None,
@@ -70,12 +85,15 @@ impl Replay {
         self.writing = Some(sent);
     }
 
-    /// It is written. Gives back what was, to be counted.
-    pub(crate) fn written(&mut self) -> Option<&Sent> {
+    /// It is written. Tells when the last of its samples arrived, if that was sent for the first
+    /// time.
+    pub(crate) fn written(&mut self) -> Option<Instant> {
         let sent = self.writing.take()?;
         self.samples += sent.chunk.len();
-        self.kept.push_back(sent);
-        self.kept.back()
+        self.share.set(self.samples);
+        let arrived = (sent.fresh > 0).then_some(sent.chunk.arrived);
+        self.kept.push_back(sent.keep());
+        arrived
     }
 
     /// Samples that are kept, that under way included.
@@ -83,13 +101,13 @@ impl Replay {
         self.samples + self.writing.as_ref().map_or(0, |sent| sent.chunk.len())
     }
 
-    /// Forgets the sound of what is too old, and silence before the first of what may be words: a
-    /// quiet side costs no memory. Only for what the service has accepted.
+    /// Forgets the sound of what is too old or too much for all, and silence before the first of
+    /// what may be words: a quiet side costs no memory. Only for what the service has accepted.
     pub(crate) fn age(&mut self) {
         while self.begins_quietly() {
             self.drop_oldest();
         }
-        while self.samples > self.max {
+        while self.samples > self.max || self.share.is_to_shed() {
             let Some(oldest) = self.drop_oldest() else {
                 return;
             };
@@ -109,14 +127,19 @@ impl Replay {
 
     /// What stands before this was thrown away by order: it is not sent again.
     pub(crate) fn purge(&mut self, before: u64) {
-        let is_before = |sent: &Sent| sent.chunk.position < before;
-        while self.kept.front().is_some_and(is_before)
-            && let Some(oldest) = self.drop_oldest()
+        while self
+            .kept
+            .front()
+            .is_some_and(|oldest| oldest.position < before)
+            && let Some(mut oldest) = self.drop_oldest()
         {
-            self.forsake(oldest);
+            oldest.note(&mut self.beyond);
+            oldest.sound.wipe();
         }
-        if let Some(sent) = self.writing.take_if(|sent| is_before(sent)) {
-            self.forsake(sent);
+        let writing = self.writing.take_if(|sent| sent.chunk.position < before);
+        if let Some(mut sent) = writing {
+            sent.note(&mut self.beyond);
+            wipe(&mut sent.chunk);
         }
     }
 
@@ -124,7 +147,7 @@ impl Replay {
     pub(crate) fn leave(mut self) -> Leavings {
         self.beyond.clip(self.confirmed_to.unwrap_or(0));
         Leavings {
-            kept: self.kept,
+            kept: self.kept.into_iter().map(Kept::give_back).collect(),
             writing: self.writing,
             beyond: self.beyond,
             confirmed_to: self.confirmed_to,
@@ -138,18 +161,14 @@ impl Replay {
         };
         let quiet = self.kept.iter().skip(1).take_while(|sent| !sent.is_loud);
         let lead_in = oldest.end() + audio::samples(Self::LEAD_IN);
-        quiet.map(Sent::end).any(|end| end >= lead_in)
+        quiet.map(Kept::end).any(|end| end >= lead_in)
     }
 
-    fn drop_oldest(&mut self) -> Option<Sent> {
+    fn drop_oldest(&mut self) -> Option<Kept> {
         let oldest = self.kept.pop_front()?;
-        self.samples -= oldest.chunk.len();
+        self.samples -= oldest.sound.len();
+        self.share.set(self.samples);
         Some(oldest)
-    }
-
-    fn forsake(&mut self, mut sent: Sent) {
-        sent.note(&mut self.beyond);
-        wipe(&mut sent.chunk);
     }
 }
 
@@ -170,6 +189,39 @@ impl Sent {
 
     fn note(&self, stretches: &mut Stretches) {
         stretches.see(self.chunk.position, self.end(), self.is_loud);
+    }
+
+    fn keep(self) -> Kept {
+        Kept {
+            position: self.chunk.position,
+            sound: Packed::new(&self.chunk.samples),
+            arrived: self.chunk.arrived,
+            fresh: self.fresh,
+            is_loud: self.is_loud,
+        }
+    }
+}
+
+impl Kept {
+    fn end(&self) -> u64 {
+        self.position + self.sound.len()
+    }
+
+    fn note(&self, stretches: &mut Stretches) {
+        stretches.see(self.position, self.end(), self.is_loud);
+    }
+
+    fn give_back(self) -> Sent {
+        let chunk = Chunk {
+            position: self.position,
+            samples: self.sound.unpacked(),
+            arrived: self.arrived,
+        };
+        Sent {
+            chunk,
+            fresh: self.fresh,
+            is_loud: self.is_loud,
+        }
     }
 }
 
@@ -203,7 +255,7 @@ mod tests {
 
     /// Ten written chunks of 100 ms, all loud, of which half a second is kept.
     fn ten() -> Replay {
-        let mut replay = Replay::new(Duration::from_millis(500));
+        let mut replay = Replay::new(Duration::from_millis(500), &Budget::unlimited());
         for n in 0..10 {
             replay.write(sent(n * 800, LOUD));
             replay.written();
@@ -233,8 +285,24 @@ mod tests {
     }
 
     #[test]
+    fn what_all_streams_have_no_room_for_is_forgotten_the_oldest_first() {
+        let budget = Budget::new(4 * 1600, Duration::ZERO);
+        let mut replay = Replay::new(Duration::from_secs(15), &budget);
+        for n in 0..10 {
+            replay.write(sent(n * 800, LOUD));
+            replay.written();
+            replay.age();
+        }
+        assert_eq!((replay.samples(), budget.kept_bytes()), (3200, 6400));
+        let leavings = replay.leave();
+        assert_eq!(kept(&leavings), [4800, 5600, 6400, 7200]);
+        assert_eq!(told(leavings.beyond), [(0, 4800)]);
+        assert_eq!(budget.kept_bytes(), 0);
+    }
+
+    #[test]
     fn of_silence_only_what_leads_to_a_word_is_kept() {
-        let mut replay = Replay::new(Duration::from_secs(15));
+        let mut replay = Replay::new(Duration::from_secs(15), &Budget::unlimited());
         for n in 0..20 {
             replay.write(sent(n * 800, if n < 15 { 100 } else { LOUD }));
             replay.written();
@@ -258,7 +326,7 @@ mod tests {
 
     #[test]
     fn what_is_being_written_is_never_confirmed_nor_too_old() {
-        let mut replay = Replay::new(Duration::ZERO);
+        let mut replay = Replay::new(Duration::ZERO, &Budget::unlimited());
         replay.write(sent(0, LOUD));
         replay.confirm(8000);
         replay.age();
@@ -267,7 +335,7 @@ mod tests {
 
     #[test]
     fn with_nothing_to_keep_only_places_are_remembered() {
-        let mut replay = Replay::new(Duration::ZERO);
+        let mut replay = Replay::new(Duration::ZERO, &Budget::unlimited());
         for n in 0..3 {
             replay.write(sent(n * 800, if n == 1 { LOUD } else { 0 }));
             replay.written();

@@ -19,6 +19,8 @@ pub(crate) struct Stretches {
     seen_to: u64,
     /// Whether there was a hole behind the newest stretch.
     is_torn: bool,
+    /// Up to where finals have come, if any has.
+    final_to: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +32,9 @@ struct Stretch {
 impl Stretches {
     /// A longer silence parts two stretches.
     const PAUSE: Duration = Duration::from_secs(1);
+    /// What ends this near to the end of a final transcript is the end of what it tells: services
+    /// put it where the last word ends, a little before the last sound.
+    pub(crate) const TAIL: Duration = Duration::from_millis(150);
     /// How many are kept apart; beyond that the two oldest become one.
     const MAX: usize = 64;
 
@@ -54,8 +59,10 @@ impl Stretches {
         }
     }
 
-    /// Nothing is to be said of what lies before this.
+    /// Nothing is to be said of what lies before this, for a final transcript reaches up to it; 0
+    /// if none has come.
     pub(crate) fn clip(&mut self, before: u64) {
+        self.final_to = self.final_to.max(Some(before).filter(|before| *before > 0));
         while self.all.front().is_some_and(|first| first.to <= before) {
             self.all.pop_front();
         }
@@ -66,7 +73,11 @@ impl Stretches {
 
     /// What is to be told of them when nobody knows whether they were heard.
     pub(crate) fn unconfirmed(self) -> impl Iterator<Item = Gap> {
-        self.all.into_iter().map(|Stretch { from, to }| Gap {
+        let tail_to = self
+            .final_to
+            .map_or(0, |to| to.saturating_add(audio::samples(Self::TAIL)));
+        let all = self.all.into_iter().filter(move |last| last.to > tail_to);
+        all.map(|Stretch { from, to }| Gap {
             from,
             to,
             reason: GapReason::Unconfirmed,
@@ -137,7 +148,21 @@ mod tests {
     fn what_is_clipped_is_not_told() {
         let mut stretches = stretches(&[(0, 800, true), (10_000, 10_800, true)]);
         stretches.clip(10_100);
-        assert_eq!(told(stretches), [(10_100, 10_800)]);
+        stretches.see(10_800, 12_000, true);
+        assert_eq!(told(stretches), [(10_100, 12_000)]);
+    }
+
+    #[test]
+    fn the_last_sound_of_what_a_final_tells_is_no_loss_and_a_word_behind_it_is() {
+        let tail_of = |to: u64| {
+            let mut stretches = stretches(&[(0, 8000, true), (8000, to, true)]);
+            stretches.clip(7600);
+            told(stretches)
+        };
+        assert_eq!(tail_of(8800), []);
+        assert_eq!(tail_of(8801), [(7600, 8801)]);
+        // Without a final the shortest word counts.
+        assert_eq!(told(stretches(&[(0, 400, true)])), [(0, 400)]);
     }
 
     #[test]

@@ -6,10 +6,12 @@ use std::task::{Context, Poll};
 
 use call::audio::Chunk;
 use call::backlog::{Gap, GapReason, Taken};
+use call::budget::Budget;
 use call::feed::ChunkSource;
 
 use super::account::Account;
-use super::cutter::{Cutter, Piece};
+use super::again::Again;
+use super::cutter::{self, Cutter, Piece};
 use super::replay::Leavings;
 use super::stretches::{Stretches, is_loud, wipe};
 use crate::service::Limits;
@@ -19,7 +21,8 @@ use crate::service::Limits;
 pub(crate) struct Supply {
     source: ChunkSource,
     /// What a lost socket gave back, and then what was taken before anybody could send it.
-    again: VecDeque<Chunk>,
+    again: Again,
+    budget: Budget,
     cutter: Cutter,
     account: Account,
     /// A pause began, and what was said before it is yet to be sent, or the service yet to be told.
@@ -52,9 +55,11 @@ pub(crate) struct Forsaken {
 
 impl Supply {
     pub(crate) fn new(source: ChunkSource) -> Self {
+        let budget = source.budget();
         Self {
             source,
-            again: VecDeque::new(),
+            again: Again::new(&budget),
+            budget,
             cutter: Cutter::default(),
             account: Account::default(),
             is_endpoint_due: false,
@@ -137,13 +142,31 @@ impl Supply {
             self.account.take_back(&sent.chunk, sent.fresh);
             self.again.push_front(sent.chunk);
         }
-        for sent in kept.into_iter().rev() {
+        for mut sent in kept.into_iter().rev() {
             if !is_accepted {
                 self.account.take_back(&sent.chunk, sent.fresh);
+            } else if let Some(told) = self.confirmed_to.checked_sub(sent.chunk.position)
+                && (1..sent.chunk.len()).contains(&told)
+            {
+                // The end of what a final has told would only be heard as a piece of a word.
+                drop(cutter::split(&mut sent.chunk, told));
             }
             self.again.push_front(sent.chunk);
         }
         beyond
+    }
+
+    /// Forgets the oldest of what is to be sent again while all streams together hold too much.
+    pub(crate) fn shed(&mut self, forsaken: &mut Forsaken) {
+        while let Some(mut chunk) = self.again.shed() {
+            self.forsake(&chunk, GapReason::Outage, forsaken);
+            wipe(&mut chunk);
+        }
+    }
+
+    /// What all that is held counts towards.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// The service that was told of a pause is gone; the next one is told too.
@@ -159,14 +182,15 @@ impl Supply {
             return None;
         }
         self.discarded_to = to;
-        let held = self.cutter.empty().into_iter();
-        let (gone, stays): (VecDeque<_>, VecDeque<_>) = held
-            .chain(std::mem::take(&mut self.again))
-            .partition(|chunk| chunk.position < to);
-        self.again = stays;
-        for mut chunk in gone {
-            self.forsake(&chunk, GapReason::Discarded, forsaken);
-            wipe(&mut chunk);
+        let mut held: VecDeque<_> = self.cutter.empty().into_iter().collect();
+        held.extend(std::iter::from_fn(|| self.again.pop_front()));
+        for mut chunk in held {
+            if chunk.position < to {
+                self.forsake(&chunk, GapReason::Discarded, forsaken);
+                wipe(&mut chunk);
+            } else {
+                self.again.push_back(chunk);
+            }
         }
         Some(to)
     }
@@ -230,7 +254,7 @@ impl Supply {
 
     /// Samples that were taken and not sent yet.
     fn held(&self) -> u64 {
-        let held = self.cutter.rest().into_iter().chain(&self.again);
+        let held = self.cutter.rest().into_iter().chain(self.again.iter());
         held.map(|chunk| self.account.unsent(chunk)).sum()
     }
 

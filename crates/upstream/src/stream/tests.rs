@@ -7,12 +7,14 @@ mod framing;
 mod loss;
 mod replay;
 mod rollover;
+mod walk;
 mod world;
 
 use std::time::{Duration, Instant as StdInstant};
 
 use call::audio::{Codec, Frame};
 use call::backlog::GapReason;
+use call::budget::Budget;
 use call::feed::LineConfig;
 use call::name::{Role, StreamId};
 use call::start::{Phrase, Status, StreamOptions};

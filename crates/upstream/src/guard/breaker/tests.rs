@@ -25,6 +25,19 @@ fn a_refused_credential_opens_it_at_once() {
 }
 
 #[test]
+fn it_says_whether_a_credential_or_the_service_itself_has_opened_it() {
+    let refused = "the service refuses the credential and is left alone for a while";
+    let failing = "the service fails and is left alone for a while";
+    let (mut breaker, now) = breaker();
+    fail(&mut breaker, now, Retry::Credential);
+    assert_eq!(breaker.why(), refused);
+    fail(&mut breaker, now + 45 * SECOND, Retry::Backoff);
+    assert_eq!(breaker.why(), failing);
+    fail(&mut breaker, now + 90 * SECOND, Retry::Credential);
+    assert_eq!(breaker.why(), refused);
+}
+
+#[test]
 fn half_of_twenty_attempts_open_it_and_less_does_not() {
     let (mut breaker, now) = breaker();
     (0..10).for_each(|_| accept(&mut breaker, now));

@@ -112,9 +112,9 @@ impl Conversation {
         self.marks.writing = None;
         let bytes = account::bytes(std::mem::take(&mut self.writing_samples));
         core.deps.metrics.sound_written(bytes);
-        if let Some(sent) = self.replay.written().filter(|sent| sent.fresh > 0) {
+        if let Some(arrived) = self.replay.written() {
             let now = self.marks.now.into_std();
-            let latency = now.saturating_duration_since(sent.chunk.arrived);
+            let latency = now.saturating_duration_since(arrived);
             core.deps.metrics.chunk_written(latency);
         }
         if self.marks.accepted.is_some() {

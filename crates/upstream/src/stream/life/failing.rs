@@ -85,9 +85,18 @@ impl Life {
         lost.status = self.lost.take().and_then(|known| known.status);
         match self.core.retries.blocked(now, blocked.after, chance()) {
             Verdict::Exhausted(pause) if self.may_go_on() => self.probe(now, pause, lost),
-            Verdict::Again(pause) => self.pause(now + pause, lost),
+            Verdict::Again(pause) if !self.is_start_vain(now + pause) => {
+                self.pause(now + pause, lost);
+            }
             _ => self.fail(lost),
         }
+    }
+
+    /// Whether a stream that no service has accepted yet would wait until then for nothing: whoever
+    /// started it wants to know sooner.
+    fn is_start_vain(&self, until: Instant) -> bool {
+        let patience = self.core.deps.config.response_timeout;
+        !self.core.was_accepted && until > self.core.began + patience
     }
 
     /// Whether the stream turns to another service at once.

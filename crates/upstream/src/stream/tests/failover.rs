@@ -216,3 +216,46 @@ async fn a_running_stream_that_is_refused_for_good_fails() {
     assert_eq!(world.told().await, outage(0, 800));
     assert_eq!(world.failed().await.status.code, 4050);
 }
+
+fn wary(wish: &mut Wish) {
+    wish.guard.attempts_min = 1;
+}
+
+#[tokio::test]
+async fn a_start_at_a_service_that_is_left_alone_fails_at_once_and_says_why() {
+    let mut world = World::with(wary);
+    let start = Instant::now();
+    world.server.refuse(UNWELL).await;
+    world.interrupted().await;
+    let report = world.failed().await;
+    assert!(start.elapsed() < ms(4_000));
+    assert_eq!(report.status.code, 5000);
+    assert_eq!(
+        report.status.description,
+        "the service fails and is left alone for a while"
+    );
+    world.over().await;
+}
+
+#[tokio::test]
+async fn a_start_at_a_service_that_is_left_alone_goes_to_another() {
+    let mut world = World::with(|wish| {
+        wary(wish);
+        two(wish);
+    });
+    world.server.refuse(UNWELL).await;
+    world.interrupted().await;
+    world.ready_there().await;
+}
+
+#[tokio::test]
+async fn a_start_waits_for_a_service_that_is_soon_probed() {
+    let mut world = World::with(|wish| {
+        wary(wish);
+        wish.guard.probe_after_min = ms(50);
+        wish.guard.probe_after_max = ms(60);
+    });
+    world.server.refuse(UNWELL).await;
+    world.interrupted().await;
+    world.ready().await;
+}

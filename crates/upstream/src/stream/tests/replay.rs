@@ -18,11 +18,13 @@ async fn what_no_final_has_confirmed_is_sent_again() {
     world.interrupted().await;
     let mut peer = world.ready().await;
     world.shout(1);
-    assert_eq!(peer.chunks(4).await, [1003, 1004, 1005, 1006]);
+    // It begins where the final ended, in the midst of a chunk.
+    assert_eq!(peer.chunk().await, (1003, 400));
+    assert_eq!(peer.chunks(3).await, [1004, 1005, 1006]);
     assert_eq!(world.handle.snapshot().sent_bytes, 9600);
     world.stop();
     peer.finish_asked().await;
-    peer.sum_up(6400).await;
+    peer.sum_up(5600).await;
     // Nothing was lost, and no byte is missing.
     assert!(world.finished().await.status.is_ok());
 }
@@ -38,16 +40,17 @@ async fn what_was_said_before_is_not_told_again() {
     peer.reset();
     world.interrupted().await;
     let mut peer = world.ready().await;
-    peer.chunks(3).await;
-    // The new socket begins at 200 ms of the stream: its end of 50 ms is the same 250 ms.
+    peer.chunk().await;
+    peer.chunks(2).await;
+    // The new socket begins at 250 ms of the stream; what ends up to 150 ms later is the same.
     peer.transcript(0, 50).await;
-    peer.transcript(0, 200).await;
-    peer.transcript(60, 201).await;
+    peer.transcript(0, 150).await;
+    peer.transcript(10, 151).await;
     assert_eq!(heard_at(world.told().await), (260, 401));
     // Only what a socket begins with can be a repetition.
     world.shout(1);
     peer.chunks(1).await;
-    peer.transcript(300, 400).await;
+    peer.transcript(250, 350).await;
     assert_eq!(heard_at(world.told().await), (500, 600));
 }
 
@@ -97,11 +100,11 @@ async fn what_is_too_old_to_be_sent_again_is_told_and_silence_is_not() {
     world.speak(1);
     world.shout(2);
     peer.chunks(6).await;
-    peer.transcript(0, 150).await;
+    peer.transcript(0, 140).await;
     world.told().await;
     peer.reset();
     world.interrupted().await;
-    assert_eq!(world.told().await, unconfirmed(1200, 2400));
+    assert_eq!(world.told().await, unconfirmed(1120, 2400));
     assert_eq!(world.ready().await.chunks(2).await, [1005, 1006]);
 }
 
@@ -212,4 +215,66 @@ async fn an_end_that_is_confirmed_confirms_all() {
     peer.finish_asked().await;
     peer.sum_up(3200).await;
     assert!(world.finished().await.status.is_ok());
+}
+
+#[tokio::test]
+async fn the_last_sound_of_what_was_told_is_no_loss() {
+    let mut world = World::new();
+    let mut peer = world.ready().await;
+    world.shout(3);
+    peer.chunks(3).await;
+    peer.transcript(0, 160).await;
+    world.told().await;
+    peer.reset();
+    world.interrupted().await;
+    // 140 ms behind the final's end nothing more comes.
+    world.ready().await;
+}
+
+#[tokio::test]
+async fn of_a_talk_without_finals_the_oldest_is_told_as_lost_and_the_rest_sent_again() {
+    let mut world = World::with(|wish| {
+        wish.config.replay = REPLAY;
+        wish.line.chunks_max = 1_000;
+    });
+    let mut peer = world.ready().await;
+    world.shout(200);
+    peer.chunks(200).await;
+    peer.reset();
+    world.interrupted().await;
+    assert_eq!(world.told().await, unconfirmed(0, 50 * 800));
+    let mut peer = world.ready().await;
+    let expected: Vec<i16> = (1051..=1200).collect();
+    assert_eq!(peer.chunks(150).await, expected);
+    // Lost again, nothing of it is told once more.
+    peer.reset();
+    world.interrupted().await;
+    let mut peer = world.ready().await;
+    assert_eq!(peer.chunks(150).await, expected);
+    peer.transcript(0, 15_000).await;
+    assert_eq!(heard_at(world.told().await), (5_000, 20_000));
+    peer.reset();
+    world.interrupted().await;
+    world.stop();
+    assert_eq!(world.finished().await.status.code, 5000);
+}
+
+#[tokio::test]
+async fn what_all_streams_have_no_room_for_is_told_as_lost_and_not_sent_again() {
+    let mut world = World::with(|wish| {
+        wish.config.replay = REPLAY;
+        wish.budget = Budget::new(5 * 1600, Duration::from_secs(2));
+    });
+    let mut peer = world.ready().await;
+    for _ in 0..8 {
+        world.shout(1);
+        peer.chunks(1).await;
+    }
+    peer.reset();
+    world.interrupted().await;
+    assert_eq!(world.told().await, unconfirmed(0, 3 * 800));
+    assert_eq!(
+        world.ready().await.chunks(5).await,
+        [1004, 1005, 1006, 1007, 1008]
+    );
 }

@@ -263,3 +263,38 @@ async fn ten_lives_of_a_socket_lose_nothing() {
     peer.sum_up(0).await;
     assert_eq!(world.finished().await.summary.unwrap().audio_bytes, 32_000);
 }
+
+#[tokio::test]
+async fn without_overlap_what_is_said_meanwhile_waits_and_nothing_is_said_twice() {
+    let mut world = World::with(|wish| {
+        mortal(wish);
+        wish.limits.session_max = ms(1_500);
+        wish.config.overlap = false;
+    });
+    let mut peer = world.ready().await;
+    // What the present socket has carried, in chunks.
+    let mut carried = 0;
+    for life in 0..3 {
+        world.shout(2);
+        let first = 1001 + 4 * life;
+        assert_eq!(peer.chunks(2).await, [first, first + 1]);
+        peer.finish_asked().await;
+        // Nobody is there to hear this before the next socket is.
+        world.shout(2);
+        peer.transcript(100 * carried, 100 * carried + 200).await;
+        let at = 400 * life as u128;
+        assert_eq!(heard_at(world.told().await), (at, at + 200));
+        peer.sum_up(1600 * (carried + 2)).await;
+        peer.gone().await;
+        peer = world.ready().await;
+        assert_eq!(peer.chunks(2).await, [first + 2, first + 3]);
+        peer.transcript(0, 200).await;
+        assert_eq!(heard_at(world.told().await), (at + 200, at + 400));
+        carried = 2;
+    }
+    world.stop();
+    peer.finish_asked().await;
+    peer.sum_up(3200).await;
+    assert!(world.finished().await.status.is_ok());
+    world.over().await;
+}

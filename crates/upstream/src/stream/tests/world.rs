@@ -5,6 +5,7 @@ use std::time::{Duration, Instant as StdInstant};
 
 use call::audio::{Chunk, Codec, Frame};
 use call::backlog::{Gap, GapReason};
+use call::budget::Budget;
 use call::feed::{LegControl, LegFeed, LineConfig, MediaClock, leg};
 use call::leg::LegConfig;
 use call::name::{CallName, Guid, Namespace, Role, StreamId};
@@ -82,6 +83,7 @@ pub(super) struct World {
 pub(super) struct Wish {
     pub(super) config: StreamConfig,
     pub(super) line: LineConfig,
+    pub(super) budget: Budget,
     pub(super) options: StreamOptions,
     pub(super) limits: Limits,
     /// Those of the other service; without it there is only one.
@@ -209,6 +211,7 @@ impl Default for Wish {
                 chunk_samples: 800,
                 chunks_max: 100,
             },
+            budget: Budget::unlimited(),
             options: StreamOptions::default(),
             limits: limits(),
             there: None,
@@ -273,7 +276,7 @@ impl World {
         });
         let clock = MediaClock::default();
         let (feed, control) = leg(StdInstant::now(), LegConfig::default(), clock);
-        let source = control.open(0, wish.line).unwrap();
+        let source = control.open_within(0, wish.line, &wish.budget).unwrap();
         let (handle, running) = Stream::new(deps, spec(wish.options), source);
         let mut stream = JoinSet::new();
         let running = running.run();
