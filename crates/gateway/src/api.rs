@@ -7,42 +7,61 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, get, post};
 use bytes::Bytes;
 use call::name::{Namespace, Role};
+use call::private::Private;
 use call::start::{Phrase, Wish};
+use delivery::Delivery;
 use ingress::admission::AdmissionControl;
 use tokio_util::sync::CancellationToken;
 use upstream::service::BadParameter;
+use url::Url;
 use uuid::Uuid;
 
 use crate::events::Bus;
 use crate::metrics::Metrics;
+use crate::record::Keeping;
 use crate::switchboard_task::SwitchboardHandle;
 
+mod asyncapi;
 pub mod auth;
 mod body;
 mod commands;
+mod conversations;
+mod cors;
 mod docs;
 mod errors;
 mod examples;
+mod exporter;
 mod health;
 mod judge;
+mod kept;
 pub mod limits;
+mod messages;
 mod named;
 mod native;
 mod observe;
 mod openapi;
+mod reader;
+mod routes;
 mod seats;
-mod shapes;
+pub(crate) mod shapes;
+mod signing;
 mod sse;
+mod tokens;
+mod webhooks;
+mod ws;
 
 use auth::ApiKeys;
 use errors::{ApiError, Code};
+use kept::Questions;
 use limits::{Limits, Rate};
 use seats::Seats;
+use signing::Signer;
 
+pub use asyncapi::asyncapi_json;
 pub use openapi::openapi_json;
+pub(crate) use shapes::{EventShape, counters_json};
 
 /// What the API works with.
 #[derive(Clone)]
@@ -51,6 +70,10 @@ pub struct ApiState {
     pub switchboard: SwitchboardHandle,
     /// What happens to calls.
     pub bus: Arc<Bus>,
+    /// What is kept of them.
+    pub keeping: Arc<Keeping>,
+    /// What is sent out of them.
+    pub delivery: Arc<Delivery>,
     /// Who may ask.
     pub keys: ApiKeys,
     /// Makes the WebSocket URL for Twilio, with a fresh token.
@@ -107,6 +130,24 @@ pub struct ApiSettings {
     pub subscriber_stall: Duration,
     /// A comment is sent on an event stream that has been silent for so long.
     pub heartbeat: Duration,
+    /// Messages of one conversation in one answer of the messages API.
+    pub messages_max: usize,
+    /// Questions that the store is asked at once; more wait.
+    pub store_questions_max: usize,
+    /// A question that is not answered within this is refused with 503-01.
+    pub store_timeout: Duration,
+    /// Events, or utterances, that are read from the store in one go.
+    pub store_page: usize,
+    /// Signs tokens and URLs of files. Without it they are good in one process only.
+    pub signing_key: Option<Private<String>>,
+    /// How long a token may be used that says nothing else.
+    pub token_ttl: Duration,
+    /// How long the URL of an exported file may be used.
+    pub file_url_ttl: Duration,
+    /// The URL under which this API is reached.
+    pub public_url: Url,
+    /// Web pages of these origins may read events; `*`: of all.
+    pub cors_origins: Vec<String>,
 }
 
 /// Which build this is.
@@ -123,30 +164,18 @@ pub(crate) struct Api {
     state: ApiState,
     limits: Limits,
     seats: Arc<Seats>,
+    questions: Questions,
+    signer: Signer,
     openapi: Bytes,
+    asyncapi: Bytes,
 }
 
 /// The whole API. Whoever serves it adds `ConnectInfo<SocketAddr>` to each request; without it all
 /// clients count as one address.
 pub fn router(state: ApiState) -> Router {
-    let settings = &state.settings;
-    let limits = Limits::new(
-        settings.key_requests,
-        settings.auth_failures,
-        settings.addresses_max,
-    );
-    let (most, stall) = (settings.subscribers_max, settings.subscriber_stall);
-    let seats = Seats::new(most, stall, Arc::clone(&state.metrics));
-    let openapi = Bytes::from(openapi_json());
-    let api = Arc::new(Api {
-        state,
-        limits,
-        seats,
-        openapi,
-    });
+    let api = Arc::new(Api::new(state));
     Router::new()
-        .merge(keyed().layer(from_fn_with_state(Arc::clone(&api), auth::authenticate)))
-        .merge(open())
+        .merge(routes::all(&api))
         .fallback(async || ApiError::from(Code::NotFound))
         .method_not_allowed_fallback(async || ApiError::from(Code::MethodNotAllowed))
         .layer(from_fn_with_state(Arc::clone(&api), observe::observe))
@@ -171,56 +200,35 @@ pub fn fuzz(data: &[u8]) {
     if let Ok(read) = body::understand(data, settings.json_depth_max) {
         drop(judge::stop(&read.body));
     }
-}
-
-/// Routes that want a key.
-fn keyed() -> Router<Arc<Api>> {
-    let control = [
-        ("start-streaming", post(commands::start_streaming)),
-        ("stop-streaming", post(commands::stop_streaming)),
-        (
-            "twilio-media-stream-url",
-            get(commands::twilio_media_stream_url),
-        ),
-    ];
-    let mut router = Router::new();
-    for (name, method) in control {
-        router = both(router, &format!("/mg-autotranscribe/v1/{name}"), method);
+    drop(messages::understand(data, settings.json_depth_max));
+    if let Ok(query) = str::from_utf8(data)
+        && let Ok(search) = conversations::search_of(query)
+    {
+        assert!(search.words.len() <= conversations::WORDS_MAX);
     }
-    router
-        .route("/v1/calls", get(native::list_calls))
-        .route("/v1/calls/{namespace}/{guid}", get(native::show_call))
-        .route("/v1/calls/{namespace}/{guid}/events", get(sse::call_events))
-        .route(
-            "/v1/calls/{namespace}/{guid}/pause",
-            post(commands::pause_call),
-        )
-        .route(
-            "/v1/calls/{namespace}/{guid}/resume",
-            post(commands::resume_call),
-        )
-        .route("/v1/events", get(sse::all_events))
-        .route("/v1/health", get(health::health))
+    exporter::fuzz(data, settings.json_depth_max);
+    tokens::fuzz(data);
+    drop(ws::understand(data, settings.json_depth_max));
 }
 
-/// Routes for everybody.
-fn open() -> Router<Arc<Api>> {
-    Router::new()
-        .route("/docs", get(docs::to_folder))
-        .route("/docs/", get(docs::index))
-        .route("/docs/{file}", get(docs::file))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
-        .route("/metrics", get(health::metrics))
-        .route("/openapi.json", get(docs::openapi))
-        .route("/version", get(health::version))
-}
-
-/// The contract's guides write a slash at the end of its paths, its specification does not.
-fn both(router: Router<Arc<Api>>, path: &str, method: MethodRouter<Arc<Api>>) -> Router<Arc<Api>> {
-    router
-        .route(path, method.clone())
-        .route(&format!("{path}/"), method)
+impl Api {
+    fn new(state: ApiState) -> Self {
+        let settings = &state.settings;
+        let (most, stall) = (settings.subscribers_max, settings.subscriber_stall);
+        Self {
+            limits: Limits::new(
+                settings.key_requests,
+                settings.auth_failures,
+                settings.addresses_max,
+            ),
+            seats: Seats::new(most, stall, Arc::clone(&state.metrics)),
+            questions: Questions::new(settings),
+            signer: Signer::new(settings.signing_key.as_ref()),
+            openapi: openapi_json().into(),
+            asyncapi: asyncapi_json().into(),
+            state,
+        }
+    }
 }
 
 impl Default for ApiSettings {
@@ -245,6 +253,15 @@ impl Default for ApiSettings {
             subscribers_max: 64,
             subscriber_stall: Duration::from_secs(60),
             heartbeat: Duration::from_secs(15),
+            messages_max: 1_000,
+            store_questions_max: 8,
+            store_timeout: Duration::from_secs(10),
+            store_page: 500,
+            signing_key: None,
+            token_ttl: Duration::from_secs(300),
+            file_url_ttl: Duration::from_secs(900),
+            public_url: Url::parse("http://localhost:8080").expect("it is a URL"),
+            cors_origins: Vec::new(),
         }
     }
 }

@@ -8,34 +8,44 @@ use call::budget::Budget;
 use call::ending::{Ending, Fault};
 use call::name::Namespace;
 use call::switchboard::Switchboard;
+use delivery::{Delivery, Endpoint, EndpointError};
 use ingress::admission::AdmissionControl;
 use ingress::intake::Intake;
 use ingress::siprec::Siprec;
 use ingress::twilio::Twilio;
 use prometheus::Registry;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use upstream::stream::Deps;
 use upstream::trust::{Trust, TrustError};
 use upstream::wire::Wire;
+use url::Url;
 
 use crate::admission::Watch;
-use crate::api::auth::{ApiKey, ApiKeys};
+use crate::api::auth::ApiKeys;
 use crate::api::{self, ApiState, Build};
+use crate::config::Config;
 use crate::config::words::{Service, Words};
-use crate::config::{Config, settings};
 use crate::events::Bus;
 use crate::exchange::{Exchange, World};
 use crate::listener::Switching;
 use crate::metrics::admission::AdmissionMetrics;
 use crate::metrics::connections::ConnectionMetrics;
+use crate::metrics::store::StoreMetrics;
 use crate::metrics::{Metrics, metrics_doc};
 use crate::server::{BindError, Server};
 use crate::services::{self, ServiceError};
 use crate::shutdown::{Hangups, Shutdown};
 use crate::switchboard_task::SwitchboardHandle;
 use crate::tls::{Certificates, TlsError};
+
+mod kept;
+mod reload;
+
+use kept::Kept;
+use reload::{Holders, keys_of, reload};
 
 /// A gateway that listens and does not serve yet.
 pub struct Gateway {
@@ -49,6 +59,7 @@ pub struct Gateway {
     twilio: Arc<Twilio>,
     keys: ApiKeys,
     bus: Arc<Bus>,
+    kept: Kept,
     live: watch::Receiver<usize>,
     watch: Watch,
     /// The API's sign that no new calls are taken.
@@ -72,12 +83,21 @@ pub enum StartError {
     /// The address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A webhook cannot be used as configured.
+    #[error(transparent)]
+    Webhook(#[from] EndpointError),
     /// Two metrics have one name: a defect.
     #[error("a metric cannot be registered: {0}")]
     Metrics(#[from] prometheus::Error),
     /// The switchboard's task ended before it was told to: a defect.
     #[error("the exchange ended by itself; nothing can be started or stopped any more")]
     Exchange,
+    /// The thread that keeps what happens cannot be begun.
+    #[error("the recorder cannot be started: {0}")]
+    Recorder(std::io::Error),
+    /// The task of SIPREC's signalling ended before it was told to: a defect.
+    #[error("the SIPREC signalling ended by itself; no session can be told anything any more")]
+    Signalling,
     /// A speech service cannot be used as configured.
     #[error("upstream.{}: {error}", service.word())]
     Service {
@@ -138,6 +158,7 @@ impl Gateway {
             live: live_sender,
             world,
         };
+        let kept = Kept::new(&config, &registry, &bus)?;
         let keys = ApiKeys::new(&keys_of(&config.api_keys));
         let draining = CancellationToken::new();
         let minting = Arc::clone(&twilio);
@@ -145,6 +166,8 @@ impl Gateway {
         let state = ApiState {
             switchboard: switchboard.clone(),
             bus: Arc::clone(&bus),
+            keeping: Arc::clone(&kept.keeping),
+            delivery: Arc::clone(&kept.delivery),
             keys: keys.clone(),
             streaming_url: Arc::new(move || minting.streaming_url(SystemTime::now())),
             wishes: Arc::new(move |role, wish| checking.routes.check(role, wish)),
@@ -153,10 +176,7 @@ impl Gateway {
             settings: config.api(),
             draining: draining.clone(),
             admission,
-            build: Build {
-                version: env!("CARGO_PKG_VERSION"),
-                commit: option_env!("ANTIPHON_COMMIT"),
-            },
+            build: Build::default(),
             ids: Arc::new(uuid::Uuid::new_v4),
         };
         let router = api::router(state).merge(twilio.routes());
@@ -176,6 +196,7 @@ impl Gateway {
             twilio,
             keys,
             bus,
+            kept,
             live,
             watch,
             draining,
@@ -201,28 +222,30 @@ impl Gateway {
             siprec,
             twilio,
             keys,
+            kept,
             hangups,
             watch,
             ..
         } = self;
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
+        let delivery = Arc::clone(&kept.delivery);
+        let kept = kept.start()?;
         let exchange = tasks.spawn(exchange.run(Switchboard::new(config.patience())));
         tasks.spawn(server.run(router, stop.clone()));
         tasks.spawn(stop.clone().run_until_cancelled_owned(watch.run()));
-        if let Some(siprec) = &siprec {
-            tasks.spawn(Arc::clone(siprec).run());
-        }
-        let reloading = reload(config.clone(), hangups, keys, Arc::clone(&twilio));
+        let signalling = siprec.clone().map(|siprec| tasks.spawn(siprec.run()));
+        let holders = Holders {
+            keys,
+            twilio: Arc::clone(&twilio),
+            siprec: siprec.clone(),
+            delivery,
+        };
+        let reloading = reload(config.clone(), hangups, holders);
         tasks.spawn(stop.clone().run_until_cancelled_owned(reloading));
-        tokio::select! {
-            () = shutdown.drain.cancelled() => {}
-            ended = exchange => {
-                // Without its switchboard a gateway can neither start nor stop: guessing on is
-                // worse.
-                tracing::error!(panicked = ended.is_err(), "The exchange ended; ending the process.");
-                return Err(StartError::Exchange);
-            }
+        if let Err(fallen) = watch_over(exchange, signalling, &shutdown).await {
+            kept.end(&shutdown.force).await;
+            return Err(fallen);
         }
         self.draining.cancel();
         switchboard.drain();
@@ -250,18 +273,37 @@ impl Gateway {
         self.bus.close();
         stop.cancel();
         drop(switchboard);
-        tasks.close();
-        let closing = tokio::time::timeout(config.shutdown.goodbye_timeout, tasks.wait());
-        let forced = async {
-            shutdown.force.cancelled().await;
-            tokio::time::sleep(LAST_WORDS).await;
-        };
-        tokio::select! {
-            () = forced => {}
-            _ = closing => {}
-        }
+        close(&tasks, config.shutdown.goodbye_timeout, &shutdown).await;
+        kept.end(&shutdown.force).await;
         tracing::info!("Ended.");
         Ok(())
+    }
+}
+
+/// Waits for the drain. Without its switchboard, or without its signalling, a gateway can neither
+/// start nor stop: guessing on is worse, so their end ends the process.
+async fn watch_over(
+    exchange: JoinHandle<()>,
+    signalling: Option<JoinHandle<()>>,
+    shutdown: &Shutdown,
+) -> Result<(), StartError> {
+    let signalling = async {
+        match signalling {
+            Some(signalling) => signalling.await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = shutdown.drain.cancelled() => Ok(()),
+        ended = exchange => {
+            tracing::error!(panicked = ended.is_err(), "The exchange ended; ending the process.");
+            Err(StartError::Exchange)
+        }
+        ended = signalling => {
+            let panicked = ended.is_err();
+            tracing::error!(panicked, "The SIPREC signalling ended; ending the process.");
+            Err(StartError::Signalling)
+        }
     }
 }
 
@@ -276,6 +318,16 @@ pub fn metrics_manual() -> Result<String, prometheus::Error> {
     AdmissionMetrics::register(&registry)?;
     ingress::metrics::Metrics::register(&registry)?;
     upstream::metrics::Metrics::register(&registry)?;
+    StoreMetrics::register(&registry)?;
+    let deliveries = Arc::new(delivery::metrics::Metrics::register(&registry)?);
+    let url = Url::parse("https://crm.example.com").expect("a literal that is a URL");
+    // Its series have the names of endpoints, so there is none without one.
+    let crm = Endpoint::new("crm", url);
+    drop(Delivery::new(
+        vec![crm],
+        delivery::Limits::default(),
+        deliveries,
+    ));
     Ok(metrics_doc(&registry))
 }
 
@@ -329,15 +381,6 @@ fn world(
     }
 }
 
-fn keys_of(keys: &[settings::ApiKey]) -> Vec<ApiKey> {
-    keys.iter()
-        .map(|key| ApiKey {
-            id: key.id.clone(),
-            secret: key.secret.clone(),
-        })
-        .collect()
-}
-
 async fn listen(config: &Config, metrics: ConnectionMetrics) -> Result<Server, StartError> {
     let tls = &config.http.tls;
     let certificates = match tls.files() {
@@ -362,25 +405,23 @@ async fn drain(config: &Config, mut live: watch::Receiver<usize>, shutdown: &Shu
     }
 }
 
+/// Waits for tasks that have been told to end.
+async fn close(tasks: &TaskTracker, patience: Duration, shutdown: &Shutdown) {
+    tasks.close();
+    let forced = async {
+        shutdown.force.cancelled().await;
+        tokio::time::sleep(LAST_WORDS).await;
+    };
+    tokio::select! {
+        () = forced => {}
+        _ = tokio::time::timeout(patience, tasks.wait()) => {}
+    }
+}
+
 /// Ends every recording session.
 async fn end(siprec: Option<&Siprec>) {
     if let Some(siprec) = siprec {
         siprec.close_all().await;
-    }
-}
-
-/// Reads keys and tokens again at each SIGHUP. A file that cannot be used changes nothing.
-async fn reload(config: Config, mut hangups: Hangups, keys: ApiKeys, twilio: Arc<Twilio>) {
-    loop {
-        hangups.next().await;
-        match Config::reload(&config.file) {
-            Ok(now) => {
-                keys.replace(&keys_of(&now.api_keys));
-                twilio.reload(&now.auth_tokens, &now.shared_keys, &now.token_secrets);
-                tracing::info!("Keys and tokens were read again.");
-            }
-            Err(error) => tracing::error!(%error, "Keys and tokens stay as they were."),
-        }
     }
 }
 

@@ -24,16 +24,21 @@ use std::time::Duration;
 use call::name::Namespace;
 use call::private::Private;
 use call::switchboard::Patience;
-use ingress::siprec::config::SiprecConfig;
+use delivery::Endpoint;
+use ingress::siprec::config::{SiprecConfig, Trunk};
 use ingress::twilio::TwilioConfig;
+use prometheus::Registry;
 
 pub use fuzz::fuzz;
 pub use problem::{ConfigError, Place, Problem};
 
 use kind::Around;
 use section::{Field, Reading, Section, Settings};
+use settings::api::Api;
+use settings::delivery::{Delivery, Webhook};
 use settings::overload::Overload;
 use settings::siprec::Siprec;
+use settings::store::Store;
 use settings::twilio::Twilio;
 use settings::upstream::Upstream;
 use settings::{ApiKey, Control, Http, Limits, Log, Pci, Shutdown};
@@ -49,6 +54,8 @@ pub struct Config {
     pub http: Http,
     /// `[[api_keys]]`; at least one, no id twice.
     pub api_keys: Vec<ApiKey>,
+    /// `[api]`
+    pub api: Api,
     /// `[siprec]`
     pub siprec: Siprec,
     /// `[twilio]`
@@ -59,6 +66,12 @@ pub struct Config {
     pub control: Control,
     /// `[pci]`
     pub pci: Pci,
+    /// `[store]`
+    pub store: Store,
+    /// `[[webhooks]]`; no name twice.
+    pub webhooks: Vec<Webhook>,
+    /// `[delivery]`
+    pub delivery: Delivery,
     /// `[limits]`
     pub limits: Limits,
     /// `[overload]`
@@ -72,7 +85,7 @@ pub struct Config {
 }
 
 /// What SIGHUP changes in a running gateway.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Reloadable {
     /// `api_keys`
     pub api_keys: Vec<ApiKey>,
@@ -82,6 +95,10 @@ pub struct Reloadable {
     pub shared_keys: Vec<(String, Private<String>)>,
     /// `twilio.token_secret`, by which new tokens are signed, and then those accepted besides.
     pub token_secrets: Vec<Private<String>>,
+    /// `siprec.trunks`, of which the credentials are taken over.
+    pub trunks: Vec<Trunk>,
+    /// `webhooks`, of which the secrets are taken over.
+    pub endpoints: Vec<Endpoint>,
 }
 
 impl Config {
@@ -123,6 +140,8 @@ impl Config {
             token_secrets: std::iter::once(self.twilio.token_secret.clone())
                 .chain(accepted)
                 .collect(),
+            trunks: self.siprec().map_or_else(Vec::new, |siprec| siprec.trunks),
+            endpoints: self.endpoints(),
         }
     }
 
@@ -203,6 +222,15 @@ impl Config {
             subscribers_max: limits.event_subscribers_max,
             subscriber_stall: limits.event_subscriber_stall,
             heartbeat: limits.event_heartbeat,
+            messages_max: self.api.messages_max,
+            store_questions_max: self.api.store_questions_max,
+            store_timeout: self.api.store_timeout,
+            store_page: self.api.store_page,
+            signing_key: self.api.signing_key.clone(),
+            token_ttl: self.api.token_ttl,
+            file_url_ttl: self.api.file_url_ttl,
+            public_url: self.http.public_url.clone(),
+            cors_origins: self.api.cors_origins.clone(),
         }
     }
 
@@ -223,12 +251,34 @@ impl Config {
         self.twilio.ingress(&self.http, &self.limits)
     }
 
+    /// Where events are delivered.
+    pub fn endpoints(&self) -> Vec<Endpoint> {
+        self.webhooks.iter().map(Webhook::endpoint).collect()
+    }
+
+    /// What is wrong with webhooks is told by those who use them.
+    fn webhooks_are_usable(&self, s: &mut Section<'_>) {
+        if self.webhooks.is_empty() {
+            return;
+        }
+        let Ok(metrics) = ::delivery::metrics::Metrics::register(&Registry::new()) else {
+            return;
+        };
+        let limits = self.delivery.limits();
+        if let Err(error) = ::delivery::Delivery::new(self.endpoints(), limits, Arc::new(metrics)) {
+            s.refuse("webhooks", &format!("cannot be used: {error}"));
+        }
+    }
+
     /// How many files may be open at once if all limits are reached: each call has its own socket
     /// and one to the service for each side.
     pub fn open_files_max(&self) -> u64 {
         const OTHERS: usize = 64;
         let twilio = self.limits.connections_max + 2 * self.twilio.sockets_max;
-        (twilio + self.siprec.open_files_max() + OTHERS) as u64
+        // Each attempt may have a connection that idles beside the one it uses.
+        let webhooks: usize = self.webhooks.iter().map(|one| 2 * one.concurrency).sum();
+        let store = self.store.open_files_max();
+        (twilio + self.siprec.open_files_max() + webhooks + store + OTHERS) as u64
     }
 
     /// `docs/config.md`.
@@ -249,11 +299,15 @@ impl Settings for Config {
         let config = Self {
             http: section::section().read(s, "http", ""),
             api_keys: section::tables(1_000).read(s, "api_keys", ""),
+            api: section::section().read(s, "api", ""),
             siprec: section::section().read(s, "siprec", ""),
             twilio: section::section().read(s, "twilio", ""),
             upstream: section::section().read(s, "upstream", ""),
             control: section::section().read(s, "control", ""),
             pci: section::section().read(s, "pci", ""),
+            store: section::section().read(s, "store", ""),
+            webhooks: section::tables(100).read(s, "webhooks", ""),
+            delivery: section::section().read(s, "delivery", ""),
             limits: section::section().read(s, "limits", ""),
             overload: section::section().read(s, "overload", ""),
             log: section::section().read(s, "log", ""),
@@ -274,6 +328,7 @@ impl Settings for Config {
                 s.refuse("api_keys", &format!("has the id {:?} twice", key.id));
             }
         }
+        config.webhooks_are_usable(s);
         config
     }
 }

@@ -1,26 +1,31 @@
 //! The bus: what happens to calls, kept for a while for whoever wants to know. Publishing never
 //! waits; a reader has a place in the ring and falls behind at its own expense.
 
-use std::collections::HashMap;
-use std::fmt;
-use std::str::FromStr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use call::backlog::GapReason;
 use call::ending::Ending;
 use call::leg::LegStats;
 use call::name::{CallName, LegId, Role, Side, StreamId};
+use call::private::Private;
 use call::start::Report;
 use call::switchboard::StateName;
 use call::transcript::Utterance;
 use tokio::sync::watch;
 
 use crate::metrics::Metrics;
+use crate::switchboard_task::LegRole;
 
+mod known;
 mod ring;
+pub mod tap;
 
+use known::Known;
 use ring::Ring;
+use tap::Tap;
+
+pub(crate) use store::entry::EventPlace as EventId;
 
 /// Something that happened to a call.
 #[derive(Clone, Debug)]
@@ -42,6 +47,10 @@ pub enum Event {
     CallEnded(Ending),
     /// A call began.
     CallStarted,
+    /// Somebody asked for something, and was answered.
+    Command(Command),
+    /// A key was pressed while the leg's gate was open.
+    Dtmf(Dtmf),
     /// A stretch of a stream's clock in which the service does not, or may not, hear what was said.
     Gap {
         /// The stream.
@@ -73,6 +82,15 @@ pub enum Event {
         /// Which side it is.
         side: Side,
     },
+    /// A leg has a role, or another one than before.
+    LegRole {
+        /// The leg.
+        leg: LegId,
+        /// Which side it is.
+        side: Side,
+        /// Who speaks, why it is that role, and how sure that is.
+        role: LegRole,
+    },
     /// A stream has been without a service for so long that it is tried but slowly from here on.
     StreamDegraded {
         /// The stream.
@@ -101,6 +119,8 @@ pub enum Event {
         stream: StreamId,
         /// Who speaks on it.
         role: Role,
+        /// The call's guid as the start wrote it.
+        external: Arc<str>,
     },
     /// A service accepted a stream.
     StreamReady {
@@ -115,22 +135,46 @@ pub enum Event {
     Transcript(Utterance),
 }
 
+/// A command, who gave it, from where, and what became of it: the audit trail.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// `start`, `stop`, `pause`, `resume`, `erase`.
+    pub verb: &'static str,
+    /// The API key's public half.
+    pub key: Arc<str>,
+    /// The address it came from. Readers of events are not told.
+    pub from: Private<String>,
+    /// `ok`, `not_ok`, or the code of the refusal: `409-201`.
+    pub outcome: &'static str,
+    /// The request's id, as the answer had it.
+    pub request: String,
+}
+
+/// A key that was pressed while its leg's gate was open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dtmf {
+    /// The leg.
+    pub leg: LegId,
+    /// Which side it is.
+    pub side: Side,
+    /// Who speaks on it, while that is transcribed.
+    pub role: Option<Role>,
+    /// Which: `0`–`9`, `*`, `#`, `A`–`D`.
+    pub key: Private<char>,
+    /// How long, if the platform says so.
+    pub duration: Option<Duration>,
+}
+
 /// Where events go, and where they are read.
 #[derive(Debug)]
 pub struct Bus {
     boot: u64,
     ring: Mutex<Ring>,
-    /// By which names live calls go beside their own.
-    names: Mutex<HashMap<CallName, Arc<[CallName]>>>,
+    /// What is known of live calls beside what happens to them.
+    known: Mutex<Known>,
+    tap: OnceLock<Arc<Tap>>,
     tide: watch::Sender<Tide>,
     metrics: Option<Arc<Metrics>>,
-}
-
-/// An event's place in the order of all events of one process, and which process that was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct EventId {
-    boot: u64,
-    number: u64,
 }
 
 /// An event with its time and its call.
@@ -141,6 +185,8 @@ pub(crate) struct Record {
     pub(crate) call: CallName,
     /// The call's other names, as far as they were known.
     pub(crate) also: Option<Arc<[CallName]>>,
+    /// Whose call it is, if it is a tenant's and that is known.
+    pub(crate) tenant: Option<Arc<str>>,
     pub(crate) event: Event,
 }
 
@@ -165,14 +211,17 @@ pub(crate) struct Batch {
 
 impl Event {
     /// The names of all kinds, in alphabetical order, as the events say them.
-    pub const KINDS: [&'static str; 13] = [
+    pub const KINDS: [&'static str; 16] = [
         "bytesMismatch",
         "callChanged",
         "callEnded",
         "callStarted",
+        "command",
+        "dtmf",
         "gap",
         "legEnded",
         "legOpened",
+        "legRole",
         "streamDegraded",
         "streamEnded",
         "streamInterrupted",
@@ -188,9 +237,12 @@ impl Event {
             Self::CallChanged(_) => "callChanged",
             Self::CallEnded(_) => "callEnded",
             Self::CallStarted => "callStarted",
+            Self::Command(_) => "command",
+            Self::Dtmf(_) => "dtmf",
             Self::Gap { .. } => "gap",
             Self::LegEnded { .. } => "legEnded",
             Self::LegOpened { .. } => "legOpened",
+            Self::LegRole { .. } => "legRole",
             Self::StreamDegraded { .. } => "streamDegraded",
             Self::StreamEnded(_) => "streamEnded",
             Self::StreamInterrupted { .. } => "streamInterrupted",
@@ -202,6 +254,12 @@ impl Event {
 
     pub(crate) fn is_partial(&self) -> bool {
         matches!(self, Self::Transcript(utterance) if !utterance.is_final)
+    }
+
+    /// Whether it may be kept and delivered: not a guess, which the next one replaces, and not a
+    /// key, which may be a digit of a card.
+    pub(crate) fn is_durable(&self) -> bool {
+        !self.is_partial() && !matches!(self, Self::Dtmf(_))
     }
 }
 
@@ -233,32 +291,77 @@ impl Bus {
         if let Some(metrics) = &self.metrics {
             metrics.event_published(event.kind());
         }
-        let also = self.names().get(call).cloned();
+        let (also, tenant) = self.known().of(call);
         let (boot, call, at_unix_ms) = (self.boot, call.clone(), unix_ms());
-        let newest = self.ring().push(|number| Record {
-            id: EventId { boot, number },
-            at_unix_ms,
-            call,
-            also,
-            event,
-        });
+        let is_durable = event.is_durable();
+        let newest = {
+            let mut ring = self.ring();
+            let record = ring.push(|number| Record {
+                id: EventId { boot, number },
+                at_unix_ms,
+                call,
+                also,
+                tenant,
+                event,
+            });
+            // Within the ring's lock, so that the tap has the events in their order.
+            if let Some(tap) = self.tap.get().filter(|_| is_durable) {
+                tap.push(record);
+            }
+            record.id.number
+        };
         self.tide
             .send_modify(|tide| tide.newest = tide.newest.max(newest));
     }
 
-    /// From here on what is published of a call is published under these names too.
-    pub fn also_known_as(&self, call: &CallName, names: &[CallName]) {
-        self.names().insert(call.clone(), names.into());
+    /// From here on `tap` is given every event but partials. There is one tap at most; whether
+    /// this is it.
+    pub(crate) fn give_to(&self, tap: Arc<Tap>) -> bool {
+        self.tap.set(tap).is_ok()
     }
 
-    /// The call is over, and its names with it.
+    /// From here on what is published of a call is published under these names too.
+    pub fn also_known_as(&self, call: &CallName, names: &[CallName]) {
+        self.known().also_known_as(call, names);
+    }
+
+    /// From here on what is published of a call is published as this tenant's, or for `None` as
+    /// nobody's in particular, unless the call has an owner; whether it had none.
+    pub fn belongs_to(&self, call: &CallName, tenant: Option<Arc<str>>) -> bool {
+        self.known().belongs_to(call, tenant)
+    }
+
+    /// Takes [`Bus::belongs_to`] back.
+    pub fn belongs_to_nobody(&self, call: &CallName) {
+        self.known().belongs_to_nobody(call);
+    }
+
+    /// Whose call it is: `None` if nobody has started it, `Some(None)` if that was one of no
+    /// tenant.
+    pub fn owner_of(&self, call: &CallName) -> Option<Option<Arc<str>>> {
+        self.known().owner_of(call)
+    }
+
+    /// The call is over; its names and its owner are forgotten.
     pub fn known_no_more(&self, call: &CallName) {
-        self.names().remove(call);
+        self.known().forget(call);
+    }
+
+    /// Forgets what happened to a call.
+    pub(crate) fn erase(&self, call: &CallName) {
+        self.ring().erase(call);
     }
 
     /// Lets every reader go once it has read what there is. For the end of the process.
     pub fn close(&self) {
         self.tide.send_modify(|tide| tide.closed = true);
+    }
+
+    /// Nothing more is published: whoever keeps events comes to the end of them.
+    pub(crate) fn seal(&self) {
+        if let Some(tap) = self.tap.get() {
+            tap.close();
+        }
     }
 
     /// Where a reader stands that has seen event `id`; `None` if that was another process's.
@@ -294,7 +397,8 @@ impl Bus {
         Arc::new(Self {
             boot: unix_ms(),
             ring,
-            names: Mutex::default(),
+            known: Mutex::default(),
+            tap: OnceLock::new(),
             tide,
             metrics,
         })
@@ -304,38 +408,12 @@ impl Bus {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn names(&self) -> MutexGuard<'_, HashMap<CallName, Arc<[CallName]>>> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl fmt::Display for EventId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}-{}", self.boot, self.number)
-    }
-}
-
-impl FromStr for EventId {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (boot, number) = text.split_once('-').ok_or(())?;
-        let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        let boot_is_good = (1..=16).contains(&boot.len()) && boot.bytes().all(is_hex);
-        let is_digit = |byte: u8| byte.is_ascii_digit();
-        let number_is_good = (1..=18).contains(&number.len()) && number.bytes().all(is_digit);
-        if !boot_is_good || !number_is_good {
-            return Err(());
-        }
-        let boot = u64::from_str_radix(boot, 16).map_err(|_| ())?;
-        Ok(Self {
-            boot,
-            number: number.parse().map_err(|_| ())?,
-        })
-    }
-}
-
-fn unix_ms() -> u64 {
+pub(crate) fn unix_ms() -> u64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -343,95 +421,4 @@ fn unix_ms() -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use call::name::{Guid, Namespace};
-
-    use super::*;
-
-    fn call(guid: &str) -> CallName {
-        CallName {
-            namespace: Namespace::Twilio,
-            guid: Guid::parse(guid).unwrap(),
-        }
-    }
-
-    #[test]
-    fn a_reader_sees_what_came_after_its_place_and_is_told_what_is_gone() {
-        let bus = Bus::new(4);
-        let mut place = bus.newest();
-        for guid in ["1", "2", "3"] {
-            bus.publish(&call(guid), Event::CallStarted);
-        }
-        let batch = bus.read(&mut place, |_| true);
-        let guids: Vec<_> = batch
-            .records
-            .iter()
-            .map(|record| record.call.guid.as_str())
-            .collect();
-        assert_eq!((batch.lost, guids, place), (0, vec!["1", "2", "3"], 3));
-        for guid in ["4", "5", "6", "7", "8", "9"] {
-            bus.publish(&call(guid), Event::CallStarted);
-        }
-        let batch = bus.read(&mut place, |record| record.call.guid.as_str() != "7");
-        let guids: Vec<_> = batch
-            .records
-            .iter()
-            .map(|record| record.call.guid.as_str())
-            .collect();
-        assert_eq!((batch.lost, guids, place), (2, vec!["6", "8", "9"], 9));
-        assert!(batch.drained);
-    }
-
-    #[test]
-    fn what_is_told_of_a_call_is_told_under_each_of_its_names() {
-        let bus = Bus::new(4);
-        bus.publish(&call("1"), Event::CallStarted);
-        bus.also_known_as(&call("1"), &[call("2"), call("3")]);
-        bus.publish(&call("1"), Event::CallStarted);
-        bus.known_no_more(&call("1"));
-        bus.publish(&call("1"), Event::CallStarted);
-        let told = |name: &str| {
-            let batch = bus.read(&mut 0, |record| record.is_of(&call(name)));
-            let numbers = batch.records.iter().map(|record| record.id.number);
-            numbers.collect::<Vec<_>>()
-        };
-        assert_eq!(told("1"), [1, 2, 3]);
-        assert_eq!(told("3"), [2]);
-        assert_eq!(told("4"), [0; 0]);
-    }
-
-    #[test]
-    fn an_id_of_another_process_is_recognised() {
-        let bus = Bus::new(4);
-        bus.publish(&call("1"), Event::CallStarted);
-        let mine: EventId = bus.id(1).to_string().parse().unwrap();
-        assert_eq!(bus.after(mine), Some(1));
-        let other = EventId {
-            boot: mine.boot - 1,
-            number: 1,
-        };
-        assert_eq!(bus.after(other), None);
-    }
-
-    #[test]
-    fn an_id_from_the_future_is_taken_as_the_newest() {
-        let bus = Bus::new(4);
-        bus.publish(&call("1"), Event::CallStarted);
-        assert_eq!(bus.after(bus.id(700)), Some(1));
-    }
-
-    #[test]
-    fn nonsense_is_not_an_id() {
-        for text in [
-            "", "-", "1", "1-", "-1", "g-1", "1-+1", "+1-1", "1-1-1", "1-1 ", "A-1",
-        ] {
-            assert!(text.parse::<EventId>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn every_kind_has_its_name_in_the_list() {
-        assert!(Event::KINDS.contains(&Event::CallStarted.kind()));
-        assert!(Event::KINDS.is_sorted());
-    }
-}
+mod tests;

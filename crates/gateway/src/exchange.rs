@@ -19,12 +19,13 @@ use upstream::stream::{Deps, StreamHandle};
 use crate::events::Bus;
 use crate::metrics::Metrics;
 use crate::remembered::Remembered;
-use crate::switchboard_task::{Command, LegRole, Refused, Request};
+use crate::switchboard_task::{By, LegRole, Refused, Request};
 
 mod calls;
 mod gates;
 mod legs;
 mod names;
+mod owners;
 mod roles;
 mod snapshots;
 #[cfg(test)]
@@ -100,6 +101,8 @@ struct Desk {
 struct LegEntry {
     opened: Opened,
     sound: Sound,
+    /// What was told of who speaks on it.
+    role: Option<LegRole>,
 }
 
 /// Whether a leg's sound comes, where the platform has to be asked for it.
@@ -128,9 +131,19 @@ struct StreamEntry {
 
 type Answer = oneshot::Sender<Result<Outcome, Refused>>;
 
+/// A command that is not answered yet.
 struct Waiting {
-    answer: Answer,
+    asked: Asked,
+    verb: &'static str,
     call: CallName,
+    /// Whether this start made the call its key's, if it is accepted.
+    claims: bool,
+}
+
+/// Who gave a command, and where the answer goes.
+struct Asked {
+    by: By,
+    answer: Answer,
 }
 
 impl Exchange {
@@ -186,31 +199,13 @@ impl Desk {
 
     fn requested(&mut self, request: Request) {
         match request {
-            Request::Command(name, command, answer) => self.command(&name, command, answer),
+            Request::Command(name, command, by, answer) => {
+                self.command(&name, command, Asked { by, answer });
+            }
             // Whoever asked may have gone; then nobody misses the answer.
             Request::Call(name, answer) => drop(answer.send(self.snapshot(&name))),
             Request::Calls(answer) => drop(answer.send(self.snapshots())),
         }
-    }
-
-    fn command(&mut self, name: &CallName, command: Command, answer: Answer) {
-        let call = self.resolve(name);
-        self.tickets += 1;
-        let ticket = Ticket(self.tickets);
-        let waiting = Waiting {
-            answer,
-            call: call.clone(),
-        };
-        self.waiting.insert(ticket, waiting);
-        self.tell(match command {
-            Command::Pause => Input::Pause(ticket, call),
-            Command::Resume => Input::Resume(ticket, call),
-            Command::Start(start) => {
-                let start = Box::new(start.of_call(&call));
-                Input::Start(ticket, call, start)
-            }
-            Command::Stop => Input::Stop(ticket, call),
-        });
     }
 
     fn reported(&mut self, report: StreamReport) {
@@ -267,7 +262,7 @@ impl Desk {
             let call = &waiting.call;
             tracing::info!(%call, seconds = ago.as_secs(), "A command came for an ended call.");
         }
-        drop(waiting.answer.send(answer.map_err(Refused::ByState)));
+        self.told(waiting, answer.map_err(Refused::ByState));
     }
 }
 

@@ -6,8 +6,12 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use gateway::app::Gateway;
 use gateway::config::{Config, ConfigError};
+use gateway::remote::{self, Order};
 use gateway::shutdown::Shutdown;
 use tokio_util::task::TaskTracker;
+
+#[path = "export/command.rs"]
+mod export;
 
 /// As sysexits.h has it: the command, and so its configuration, was wrong.
 const USAGE: u8 = 64;
@@ -28,6 +32,14 @@ enum Command {
         #[arg(long, env = "ANTIPHON_CONFIG")]
         config: PathBuf,
     },
+    /// Shows what could not be delivered by webhook, sends it once more or throws it away. Asks the
+    /// gateway that runs with this configuration, with its first key for administration.
+    DeadLetters {
+        #[command(subcommand)]
+        what: Letters,
+    },
+    /// Writes final transcripts into a file, while the gateway runs or while it does not.
+    Export(export::Arguments),
     /// Serves until SIGTERM.
     Serve {
         /// The configuration file.
@@ -36,9 +48,41 @@ enum Command {
     },
 }
 
+#[derive(Subcommand)]
+enum Letters {
+    /// Throws dead letters away.
+    Bury(Which),
+    /// Shows dead letters, the oldest first.
+    List {
+        /// The configuration file.
+        #[arg(long, env = "ANTIPHON_CONFIG")]
+        config: PathBuf,
+        /// Of this webhook only.
+        #[arg(long)]
+        webhook: Option<String>,
+    },
+    /// Has dead letters sent once more.
+    Replay(Which),
+}
+
+#[derive(clap::Args)]
+struct Which {
+    /// The configuration file.
+    #[arg(long, env = "ANTIPHON_CONFIG")]
+    config: PathBuf,
+    /// The webhook, as the configuration names it.
+    #[arg(long)]
+    webhook: String,
+    /// Only the one with this number; may be given several times.
+    #[arg(long)]
+    number: Vec<u64>,
+}
+
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Check { config } => check(&config),
+        Command::DeadLetters { what } => dead_letters(what),
+        Command::Export(wanted) => export::export(&wanted),
         Command::Serve { config } => serve(&config),
     };
     let Err(error) = done else {
@@ -54,6 +98,23 @@ fn main() -> ExitCode {
 
 fn check(file: &Path) -> anyhow::Result<()> {
     print!("{}", Config::check(file)?);
+    Ok(())
+}
+
+fn dead_letters(what: Letters) -> anyhow::Result<()> {
+    let (file, order) = match what {
+        Letters::Bury(which) => (which.config, Order::Bury(which.webhook, which.number)),
+        Letters::List { config, webhook } => (config, Order::List(webhook)),
+        Letters::Replay(which) => (which.config, Order::Replay(which.webhook, which.number)),
+    };
+    let config = Config::load(&file)?;
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    for line in runtime.block_on(remote::dead_letters(&config, order))? {
+        println!("{line}");
+    }
     Ok(())
 }
 

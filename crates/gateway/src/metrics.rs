@@ -15,6 +15,7 @@ use prometheus::{
 pub mod admission;
 pub mod connections;
 pub mod labels;
+pub mod store;
 
 use labels::{CommandName, Limit, Route};
 

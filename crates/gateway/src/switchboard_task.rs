@@ -1,7 +1,10 @@
 //! The task that owns the switchboard, and the handle by which the API speaks to it.
 
+use std::sync::Arc;
+
 use call::leg::{Gate, LegStats};
 use call::name::{CallName, Guid, LegId, Role, Side, StreamId};
+use call::private::Private;
 use call::start::{Report, Start};
 use call::switchboard::{Outcome, Refusal, StateName};
 use tokio::sync::{mpsc, oneshot};
@@ -17,8 +20,13 @@ pub struct SwitchboardHandle {
 /// One request to the switchboard's task, with where the answer goes.
 #[derive(Debug)]
 pub enum Request {
-    /// A command on a call.
-    Command(CallName, Command, oneshot::Sender<Result<Outcome, Refused>>),
+    /// A command on a call, and who gives it.
+    Command(
+        CallName,
+        Command,
+        By,
+        oneshot::Sender<Result<Outcome, Refused>>,
+    ),
     /// One call, for the native API.
     Call(CallName, oneshot::Sender<Option<CallSnapshot>>),
     /// All calls, for the native API.
@@ -38,6 +46,30 @@ pub enum Command {
     Resume,
 }
 
+/// Who gives a command, and from where.
+#[derive(Clone, Debug, Default)]
+pub struct By {
+    /// The API key's public half.
+    pub key: Arc<str>,
+    /// Whose key it is. A tenant's key commands only the calls that a key of this tenant has
+    /// started, and those that nobody has.
+    pub tenant: Option<Arc<str>>,
+    /// The address it came from.
+    pub from: Private<String>,
+    /// The request's id.
+    pub request: String,
+}
+
+/// Whose a call is: that of the key whose start was accepted first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Owner {
+    /// Nobody has started it.
+    #[default]
+    Nobody,
+    /// It was started with a key of this tenant, or with one that has none.
+    Started(Option<Arc<str>>),
+}
+
 /// Why a command was not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
@@ -54,6 +86,8 @@ pub enum Refused {
 pub struct CallSnapshot {
     /// Its name.
     pub name: CallName,
+    /// Whose it is.
+    pub owner: Owner,
     /// Its state.
     pub state: StateName,
     /// When its first leg, or the start that awaits one, came. Milliseconds since 1970.
@@ -119,6 +153,46 @@ pub struct StreamSnapshot {
     pub report: Option<Report>,
 }
 
+impl Command {
+    /// `start`, `stop`, `pause`, `resume`.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Start(_) => "start",
+            Self::Stop => "stop",
+        }
+    }
+}
+
+impl Refused {
+    /// The contract's code of the refusal.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::ByState(Refusal::Already) => "409-201",
+            Self::ByState(Refusal::Draining) => "409-203",
+            Self::ByState(Refusal::NoCall) => "400-203",
+            Self::ByState(Refusal::Pending) => "409-202",
+            Self::Draining | Self::Unavailable => "503-01",
+        }
+    }
+}
+
+impl Owner {
+    /// Whether a key of this tenant may command the call; a key without one may command all.
+    pub fn admits(&self, tenant: Option<&str>) -> bool {
+        match (tenant, self) {
+            (None, _) | (_, Self::Nobody) => true,
+            (Some(tenant), Self::Started(owner)) => owner.as_deref() == Some(tenant),
+        }
+    }
+
+    /// Whether a key of this tenant sees the call.
+    pub fn shows_to(&self, tenant: Option<&str>) -> bool {
+        self.admits(tenant) && (tenant.is_none() || *self != Self::Nobody)
+    }
+}
+
 impl SwitchboardHandle {
     /// A handle and the requests that come through it, at most `capacity` waiting.
     pub fn new(capacity: usize) -> (Self, mpsc::Receiver<Request>) {
@@ -139,7 +213,12 @@ impl SwitchboardHandle {
     }
 
     /// Has a command carried out; answered once, within the control timeouts.
-    pub async fn command(&self, call: CallName, command: Command) -> Result<Outcome, Refused> {
+    pub async fn command(
+        &self,
+        call: CallName,
+        command: Command,
+        by: By,
+    ) -> Result<Outcome, Refused> {
         if matches!(command, Command::Start(_))
             && self.draining.is_cancelled()
             && self.call(call.clone()).await?.is_none()
@@ -147,7 +226,7 @@ impl SwitchboardHandle {
             return Err(Refused::Draining);
         }
         let (answer, answered) = oneshot::channel();
-        let request = Request::Command(call, command, answer);
+        let request = Request::Command(call, command, by, answer);
         self.requests
             .try_send(request)
             .map_err(|_| Refused::Unavailable)?;

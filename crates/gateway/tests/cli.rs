@@ -47,8 +47,15 @@ impl World {
     }
 
     fn run(&self, command: &str) -> Output {
+        self.run_with(&[command], &[])
+    }
+
+    /// Words before and after the configuration.
+    fn run_with(&self, before: &[&str], after: &[&str]) -> Output {
         antiphon()
-            .args([Path::new(command), Path::new("--config"), &self.file()])
+            .args(before)
+            .args([Path::new("--config"), &self.file()])
+            .args(after)
             .env("TOKEN_SECRET", "a secret of the variable")
             .output()
             .unwrap()
@@ -122,6 +129,78 @@ fn an_address_that_cannot_be_had_is_told_and_is_no_mistake_of_the_configuration(
     for secret in SECRETS {
         assert!(!told.contains(secret), "{secret}");
     }
+}
+
+#[test]
+fn an_export_without_a_store_names_the_file_that_is_missing() {
+    let world = World::new(GOOD);
+    let out = world.0.path().join("out.csv");
+    let span = ["--from", "2026-01-31", "--to", "2026-02-01T09:00:00Z"];
+    let file = ["--format", "csv", "--out", out.to_str().unwrap()];
+    let output = world.run_with(&["export"], &[span, file].concat());
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("antiphon.db cannot be opened"), "{told}");
+    assert!(!out.exists());
+}
+
+#[test]
+fn an_export_writes_what_the_store_has() {
+    let world = World::new(GOOD);
+    let config = store::sqlite::StoreConfig::at(world.0.path().join("antiphon.db"));
+    // It stays open, as that of a gateway that runs.
+    let (_store, _) = store::sqlite::SqliteStore::open(&config).unwrap();
+    let out = world.0.path().join("out.csv");
+    let wanted = [
+        "--from",
+        "2026-01-31",
+        "--format",
+        "csv",
+        "--out",
+        out.to_str().unwrap(),
+    ];
+    let output = world.run_with(&["export"], &wanted);
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert_eq!(told, format!("0 utterances are in {}.\n", out.display()));
+    assert!(
+        fs::read_to_string(&out)
+            .unwrap()
+            .starts_with("conversationId,")
+    );
+}
+
+#[test]
+fn an_export_in_a_format_that_there_is_not_is_refused() {
+    let world = World::new(GOOD);
+    let output = world.run_with(
+        &["export"],
+        &["--from", "2026-01-31", "--format", "xml", "--out", "out"],
+    );
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("expected csv, jsonl or parquet"));
+}
+
+#[test]
+fn dead_letters_need_a_gateway_that_runs_and_a_key_that_may() {
+    let world = World::new(GOOD);
+    let output = world.run_with(&["dead-letters", "list"], &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(
+        told.starts_with("the gateway at http://127.0.0.1:1/: "),
+        "{told}"
+    );
+    let world = World::new(&GOOD.replace(
+        "secret = \"file:api-secret\"",
+        "secret = \"file:api-secret\"\nscopes = [\"control\"]",
+    ));
+    let output = world.run_with(&["dead-letters", "replay"], &["--webhook", "hook"]);
+    let told = text(&output.stderr);
+    assert!(
+        told.contains("none without a tenant has the scope admin"),
+        "{told}"
+    );
 }
 
 #[test]

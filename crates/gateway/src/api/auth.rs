@@ -1,4 +1,5 @@
-//! Who may use the API: keys, compared in constant time, and what a failure costs.
+//! Who may use the API: keys, compared in constant time, what each of them may do, and what a
+//! failure costs.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -13,7 +14,14 @@ use subtle::{Choice, ConstantTimeEq};
 
 use super::Api;
 use super::errors::{ApiError, Code};
+use super::observe::RequestId;
+use super::tokens::{self, Grant};
 use crate::metrics::labels::Limit;
+use crate::switchboard_task::By;
+
+mod scopes;
+
+pub use scopes::{Scope, Scopes};
 
 /// One key of the API: what the headers `asapp-api-id` and `asapp-api-secret` must say.
 #[derive(Clone, Debug)]
@@ -22,6 +30,22 @@ pub struct ApiKey {
     pub id: String,
     /// `asapp-api-secret`
     pub secret: Private<String>,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// Whose key it is; without one it sees and commands everybody's calls.
+    pub tenant: Option<Arc<str>>,
+}
+
+/// Who makes a request: a key, and where from.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    /// The key's public half.
+    pub(crate) key: Arc<str>,
+    pub(crate) tenant: Option<Arc<str>>,
+    pub(crate) scopes: Scopes,
+    pub(crate) address: IpAddr,
+    /// What of the events it is shown, if it came with a token.
+    pub(crate) grant: Option<Arc<Grant>>,
 }
 
 /// The keys in force. Clones share them, so that a reload reaches the router.
@@ -31,6 +55,8 @@ pub struct ApiKeys(Arc<RwLock<Arc<[Digested]>>>);
 /// A key as digests, all of one length, so that comparing tells nothing about lengths.
 struct Digested {
     name: Arc<str>,
+    tenant: Option<Arc<str>>,
+    scopes: Scopes,
     id: [u8; SHA256_OUTPUT_LEN],
     secret: [u8; SHA256_OUTPUT_LEN],
 }
@@ -46,20 +72,63 @@ impl ApiKeys {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = digested(keys);
     }
 
-    /// The name of the key that was shown, if it is one.
-    pub(crate) fn check(&self, headers: &HeaderMap) -> Option<Arc<str>> {
+    /// The caller whose key was shown, if it is one.
+    pub(crate) fn check(&self, headers: &HeaderMap, address: IpAddr) -> Option<Caller> {
         let shown = |name| headers.get(name).map_or(&[][..], |value| value.as_bytes());
         let (id, secret) = (sha256(shown(ID_HEADER)), sha256(shown(SECRET_HEADER)));
-        let keys = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
+        let keys = self.keys();
         let mut found = None;
         // Every key is compared, whichever matches: the time says nothing.
         for key in keys.iter() {
             let same: Choice = key.id.ct_eq(&id) & key.secret.ct_eq(&secret);
             if same.into() {
-                found = Some(Arc::clone(&key.name));
+                found = Some(key.caller(address));
             }
         }
         found
+    }
+
+    /// The caller that a key of this name makes, as long as there is one: for what the key has
+    /// signed.
+    pub(crate) fn named(&self, name: &str, address: IpAddr) -> Option<Caller> {
+        let keys = self.keys();
+        let key = keys.iter().find(|key| *key.name == *name);
+        key.map(|key| key.caller(address))
+    }
+
+    fn keys(&self) -> Arc<[Digested]> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Digested {
+    fn caller(&self, address: IpAddr) -> Caller {
+        Caller {
+            key: Arc::clone(&self.name),
+            tenant: self.tenant.clone(),
+            scopes: self.scopes,
+            address,
+            grant: None,
+        }
+    }
+}
+
+impl Caller {
+    /// As commands and the audit trail name who gives them.
+    pub(crate) fn by(&self, request: &RequestId) -> By {
+        By {
+            key: Arc::clone(&self.key),
+            tenant: self.tenant.clone(),
+            from: self.address.to_string().into(),
+            request: request.0.to_string(),
+        }
+    }
+
+    /// What of the store it may see.
+    pub(crate) fn sight(&self) -> store::query::Scope {
+        store::query::Scope {
+            tenant: self.tenant.clone(),
+        }
     }
 }
 
@@ -78,21 +147,68 @@ pub(crate) async fn authenticate(
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let address = remote(&request, api.state.settings.trust_forwarded_for);
-    api.limits.admit(address).map_err(|wait| {
+    let address = admitted(&api, &request)?;
+    let caller = api.state.keys.check(request.headers(), address);
+    answer(&api, address, caller, request, next).await
+}
+
+/// The layer before streams of events, which a token opens as well.
+pub(crate) async fn authenticate_reader(
+    State(api): State<Arc<Api>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let address = admitted(&api, &request)?;
+    let query = request.uri().query().unwrap_or_default();
+    let caller = match tokens::shown(query, request.headers()) {
+        Some(token) => tokens::caller(&api, &token, address),
+        None => api.state.keys.check(request.headers(), address),
+    };
+    answer(&api, address, caller, request, next).await
+}
+
+/// Where a request comes from, unless nothing from there is looked at.
+fn admitted(api: &Api, request: &Request) -> Result<IpAddr, ApiError> {
+    let address = remote(request, api.state.settings.trust_forwarded_for);
+    let admitted = api.limits.admit(address);
+    admitted.map(|()| address).map_err(|wait| {
         api.state.metrics.limited(Limit::Address);
         ApiError::from(Code::TooMany).again_after(wait)
-    })?;
-    let Some(key) = api.state.keys.check(request.headers()) else {
+    })
+}
+
+async fn answer(
+    api: &Api,
+    address: IpAddr,
+    caller: Option<Caller>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let Some(caller) = caller else {
         api.limits.failed(address);
         api.state.metrics.auth_failed();
         return Err(Code::Unauthorized.into());
     };
-    api.limits.ask(&key).map_err(|wait| {
+    api.limits.ask(&caller.key).map_err(|wait| {
         api.state.metrics.limited(Limit::Key);
         ApiError::from(Code::TooMany).again_after(wait)
     })?;
+    request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
+}
+
+/// The layer before routes that need a scope: 403-01 for a key that has it not.
+pub(crate) async fn authorize(
+    State(scope): State<Scope>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let caller = request.extensions().get::<Caller>();
+    if caller.is_some_and(|caller| caller.scopes.has(scope)) {
+        return Ok(next.run(request).await);
+    }
+    let message = format!("The key does not have the scope {}", scope.as_str());
+    Err(ApiError::new(Code::Forbidden, message))
 }
 
 /// Where a request comes from. Behind a proxy the last entry of `X-Forwarded-For` is the one that
@@ -121,6 +237,8 @@ fn peer(extensions: &Extensions) -> IpAddr {
 fn digested(keys: &[ApiKey]) -> Arc<[Digested]> {
     let one = |key: &ApiKey| Digested {
         name: key.id.as_str().into(),
+        tenant: key.tenant.clone(),
+        scopes: key.scopes,
         id: sha256(key.id.as_bytes()),
         secret: sha256(key.secret.reveal().as_bytes()),
     };
@@ -147,7 +265,14 @@ mod tests {
         ApiKey {
             id: id.into(),
             secret: secret.to_owned().into(),
+            scopes: Scopes::all(),
+            tenant: None,
         }
+    }
+
+    fn name_of(keys: &ApiKeys, headers: &HeaderMap) -> Option<Arc<str>> {
+        let caller = keys.check(headers, Ipv4Addr::LOCALHOST.into());
+        caller.map(|caller| caller.key)
     }
 
     fn shown(id: &str, secret: &str) -> HeaderMap {
@@ -160,7 +285,7 @@ mod tests {
     #[test]
     fn id_and_secret_must_be_of_one_key() {
         let keys = ApiKeys::new(&[key("one", "s1"), key("two", "s2")]);
-        assert_eq!(keys.check(&shown("two", "s2")).as_deref(), Some("two"));
+        assert_eq!(name_of(&keys, &shown("two", "s2")).as_deref(), Some("two"));
         for (id, secret) in [
             ("one", "s2"),
             ("two", "s1"),
@@ -168,18 +293,19 @@ mod tests {
             ("one", ""),
             ("", ""),
         ] {
-            assert_eq!(keys.check(&shown(id, secret)), None, "{id} {secret}");
+            assert_eq!(name_of(&keys, &shown(id, secret)), None, "{id} {secret}");
         }
-        assert_eq!(keys.check(&HeaderMap::new()), None);
-        assert_eq!(ApiKeys::new(&[key("", "")]).check(&HeaderMap::new()), None);
+        assert_eq!(name_of(&keys, &HeaderMap::new()), None);
+        let empty = ApiKeys::new(&[key("", "")]);
+        assert_eq!(name_of(&empty, &HeaderMap::new()), None);
     }
 
     #[test]
     fn new_keys_replace_the_old_ones_in_every_clone() {
         let keys = ApiKeys::new(&[key("one", "s1")]);
         keys.clone().replace(&[key("two", "s2")]);
-        assert_eq!(keys.check(&shown("one", "s1")), None);
-        assert!(keys.check(&shown("two", "s2")).is_some());
+        assert_eq!(name_of(&keys, &shown("one", "s1")), None);
+        assert!(name_of(&keys, &shown("two", "s2")).is_some());
         assert!(!format!("{keys:?}").contains("two"));
     }
 

@@ -10,6 +10,7 @@ use call::name::{CallName, Namespace, Role};
 use call::start::Report;
 use call::switchboard::{Outcome, Refusal};
 
+use super::auth::Caller;
 use super::errors::{ApiError, Code};
 use super::named::Named;
 use super::observe::RequestId;
@@ -19,7 +20,7 @@ use super::shapes::{
 };
 use super::{Api, body, judge};
 use crate::metrics::labels::CommandName;
-use crate::switchboard_task::{Command, Refused};
+use crate::switchboard_task::{By, Command, Refused};
 
 /// Get Twilio media stream url
 ///
@@ -68,9 +69,10 @@ pub(crate) async fn twilio_media_stream_url(
 pub(crate) async fn start_streaming(
     State(api): State<Arc<Api>>,
     Extension(id): Extension<RequestId>,
+    Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Json<StartResponse>, ApiError> {
-    let log = Log::new(&api, id, CommandName::Start);
+    let log = Log::new(&api, caller.by(&id), CommandName::Start);
     let read = async {
         let start = read_start(&api, request).await?;
         let call = start.first.call.clone();
@@ -98,9 +100,10 @@ pub(crate) async fn start_streaming(
 pub(crate) async fn stop_streaming(
     State(api): State<Arc<Api>>,
     Extension(id): Extension<RequestId>,
+    Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Json<StopResponse>, ApiError> {
-    let log = Log::new(&api, id, CommandName::Stop);
+    let log = Log::new(&api, caller.by(&id), CommandName::Stop);
     let read = async { Ok((read_stop(&api, request).await?, Command::Stop)) };
     obey(&api, log, read).await
 }
@@ -119,9 +122,10 @@ pub(crate) async fn stop_streaming(
 pub(crate) async fn pause_call(
     State(api): State<Arc<Api>>,
     Extension(id): Extension<RequestId>,
+    Extension(caller): Extension<Caller>,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Json<CommandResponse>, ApiError> {
-    let log = Log::new(&api, id, CommandName::Pause);
+    let log = Log::new(&api, caller.by(&id), CommandName::Pause);
     obey(&api, log, async { Ok((call_of(path)?, Command::Pause)) }).await
 }
 
@@ -138,26 +142,27 @@ pub(crate) async fn pause_call(
 pub(crate) async fn resume_call(
     State(api): State<Arc<Api>>,
     Extension(id): Extension<RequestId>,
+    Extension(caller): Extension<Caller>,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Json<CommandResponse>, ApiError> {
-    let log = Log::new(&api, id, CommandName::Resume);
+    let log = Log::new(&api, caller.by(&id), CommandName::Resume);
     obey(&api, log, async { Ok((call_of(path)?, Command::Resume)) }).await
 }
 
 /// One line in the log and one count for each command, whatever became of it.
 struct Log<'a> {
     api: &'a Api,
-    id: RequestId,
+    by: By,
     command: CommandName,
     began: Instant,
     call: Option<CallName>,
 }
 
 impl<'a> Log<'a> {
-    fn new(api: &'a Api, id: RequestId, command: CommandName) -> Self {
+    fn new(api: &'a Api, by: By, command: CommandName) -> Self {
         Self {
             api,
-            id,
+            by,
             command,
             began: Instant::now(),
             call: None,
@@ -165,7 +170,8 @@ impl<'a> Log<'a> {
     }
 
     fn write(self, outcome: &Result<Outcome, ApiError>) {
-        let (id, command, took) = (self.id.0, self.command.as_str(), self.began.elapsed());
+        let (command, took) = (self.command.as_str(), self.began.elapsed());
+        let id = self.by.request;
         let call = self.call.map(|call| call.to_string()).unwrap_or_default();
         let label = match outcome {
             Ok(Outcome { error: None, .. }) => "ok",
@@ -194,7 +200,7 @@ async fn obey<T: From<Outcome>>(
     let carried_out = async {
         let (call, command) = read.await?;
         log.call = Some(call.clone());
-        carry_out(api, call, command).await
+        carry_out(api, call, command, log.by.clone()).await
     };
     let outcome = carried_out.await;
     log.write(&outcome);
@@ -240,11 +246,16 @@ pub(crate) fn call_of(
         .map_err(|bad| ApiError::new(Code::BadParameter, format!("guid: {bad}")))
 }
 
-async fn carry_out(api: &Api, call: CallName, command: Command) -> Result<Outcome, ApiError> {
+async fn carry_out(
+    api: &Api,
+    call: CallName,
+    command: Command,
+    by: By,
+) -> Result<Outcome, ApiError> {
     if !api.state.settings.namespaces.contains(&call.namespace) {
         return Err(Code::NoCall.into());
     }
-    let refused = match api.state.switchboard.command(call, command).await {
+    let refused = match api.state.switchboard.command(call, command, by).await {
         Ok(outcome) => return Ok(outcome),
         Err(refused) => refused,
     };

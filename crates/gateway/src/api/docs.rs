@@ -29,6 +29,22 @@ pub(crate) async fn openapi(State(api): State<Arc<Api>>) -> Response {
     ([(CONTENT_TYPE, "application/json")], api.openapi.clone()).into_response()
 }
 
+/// The streams of events
+///
+/// AsyncAPI 3.0, with the same schemas.
+#[utoipa::path(
+    get,
+    path = "/asyncapi.json",
+    operation_id = "asyncapi",
+    tag = "operation",
+    security(()),
+    responses((status = 200, description = "AsyncAPI 3.0", body = utoipa::openapi::Object)),
+)]
+pub(crate) async fn asyncapi(State(api): State<Arc<Api>>) -> Response {
+    let content_type = [(CONTENT_TYPE, "application/json")];
+    (content_type, api.asyncapi.clone()).into_response()
+}
+
 /// The page's parts are named relative to it, which needs the slash; the way there is relative too,
 /// so that a proxy may put the API under a path of its own.
 pub(crate) async fn to_folder() -> Response {

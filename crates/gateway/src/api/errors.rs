@@ -19,8 +19,12 @@ pub(crate) enum Code {
     BadRequest,
     /// 409-203: the media is over.
     Draining,
+    /// 403-01: the key may not do this, or what was signed is not valid any more.
+    Forbidden,
     /// 500-201
     Internal,
+    /// 409-204: the call is not over.
+    Live,
     /// 405-01
     MethodNotAllowed,
     /// 400-203: no call with that guid.
@@ -56,18 +60,20 @@ pub(crate) struct ApiError {
 impl Code {
     /// All of them, in the order of their numbers.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::BadRequest,
         Self::BadParameter,
         Self::BadAutotranscribe,
         Self::NoCall,
         Self::Unauthorized,
+        Self::Forbidden,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Timeout,
         Self::Already,
         Self::Pending,
         Self::Draining,
+        Self::Live,
         Self::TooLarge,
         Self::UnsupportedMedia,
         Self::Unprocessable,
@@ -83,7 +89,9 @@ impl Code {
             Self::BadParameter => "400-201",
             Self::BadRequest => "400-01",
             Self::Draining => "409-203",
+            Self::Forbidden => "403-01",
             Self::Internal => "500-201",
+            Self::Live => "409-204",
             Self::MethodNotAllowed => "405-01",
             Self::NoCall => "400-203",
             Self::NotFound => "404-01",
@@ -100,10 +108,11 @@ impl Code {
 
     pub(crate) fn status(self) -> StatusCode {
         match self {
-            Self::Already | Self::Draining | Self::Pending => StatusCode::CONFLICT,
+            Self::Already | Self::Draining | Self::Live | Self::Pending => StatusCode::CONFLICT,
             Self::BadAutotranscribe | Self::BadParameter | Self::BadRequest | Self::NoCall => {
                 StatusCode::BAD_REQUEST
             }
+            Self::Forbidden => StatusCode::FORBIDDEN,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -125,7 +134,9 @@ impl Code {
             Self::BadParameter => "Parameter incorrect",
             Self::BadRequest => "Bad request",
             Self::Draining => "The media of this call is over; it is being wound up",
+            Self::Forbidden => "Forbidden",
             Self::Internal => "Internal error",
+            Self::Live => "The call is not over; end it first",
             Self::MethodNotAllowed => "Method not allowed",
             Self::NoCall => "No call with specified guid found",
             Self::NotFound => "Not found",

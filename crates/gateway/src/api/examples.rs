@@ -9,7 +9,7 @@ pub(crate) struct Example {
     pub(crate) name: &'static str,
     pub(crate) summary: &'static str,
     pub(crate) operation: &'static str,
-    /// The body; `Null` for requests that have none.
+    /// The body, or the query as a text; `Null` for requests that have neither.
     pub(crate) request: Value,
     pub(crate) status: u16,
     pub(crate) response: Value,
@@ -41,6 +41,8 @@ pub(crate) fn all() -> Vec<Example> {
     all.extend(untimely_starts());
     all.extend(stops());
     all.extend(others());
+    all.extend(messages());
+    all.extend(files());
     all
 }
 
@@ -298,7 +300,72 @@ fn others() -> Vec<Example> {
         ),
         example("health", json!({"healthCheck": "SUCCESS"})),
         example("live", json!({"status": "live"})),
-        example("ready", json!({"status": "ready"})),
+        example("ready", json!({"status": "ready", "store": "off"})),
+    ]
+}
+
+fn messages() -> Vec<Example> {
+    let example = |name, summary, guid: &str, status, response| Example {
+        name,
+        summary,
+        operation: "getMessagesByExternalId",
+        request: Value::String(format!("?externalId={guid}")),
+        status,
+        response,
+    };
+    let said = json!({
+        "text": "I need help upgrading my streaming package and my PIN number is ####",
+        "sender": {"role": "customer", "externalId": "123456"},
+        "messageId": "01GMXE90AEV7H3J4DPBD000002",
+        "createdTimestamp": "2021-11-23T12:13:16.853Z",
+        "clientTimestamp": "2021-11-23T12:13:14.555Z",
+    });
+    let unknown = error("404-01", "There is no such conversation");
+    vec![
+        example("said", "What was said", CALL, 200, json!({"items": [said]})),
+        example("unknown", "No such call", UNKNOWN_CALL, 404, unknown),
+    ]
+}
+
+fn files() -> Vec<Example> {
+    let of = json!({"feed": "utterances", "version": "version=1", "format": "jsonl"});
+    let with = |of: &Value, name: &str, value: Value| {
+        let mut with = of.clone();
+        with[name] = value;
+        with
+    };
+    let example = |operation, request: Value, name, value| Example {
+        name: "ok",
+        summary: "An answer",
+        operation,
+        response: with(&request, name, value),
+        request,
+        status: 200,
+    };
+    let day = with(&of, "date", json!("2021-11-23"));
+    let name = json!(["utterances-2021-11-23-12.jsonl"]);
+    vec![
+        example("listFeeds", json!({}), "feeds", json!(["utterances"])),
+        example(
+            "listFeedVersions",
+            json!({"feed": "utterances"}),
+            "versions",
+            json!(["version=1"]),
+        ),
+        example(
+            "listFeedFormats",
+            json!({"feed": "utterances", "version": "version=1"}),
+            "formats",
+            json!(["csv", "jsonl"]),
+        ),
+        example("listFeedDates", of, "dates", json!(["2021-11-23"])),
+        example(
+            "listFeedIntervals",
+            day.clone(),
+            "intervals",
+            json!(["hr=12"]),
+        ),
+        example("listFeedFiles", day, "files", name),
     ]
 }
 

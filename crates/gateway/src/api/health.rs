@@ -12,7 +12,7 @@ use prometheus::TextEncoder;
 use super::Api;
 use super::commands::unavailable;
 use super::errors::{ApiError, Code};
-use super::shapes::{HealthCheck, Probe, Version};
+use super::shapes::{HealthCheck, Probe, Readiness, Version};
 
 /// Health check
 ///
@@ -48,22 +48,25 @@ pub(crate) async fn live() -> Json<Probe> {
 /// Readiness
 ///
 /// 503 from the moment the gateway begins to drain, and while it is overloaded; the message says of
-/// what there is too much.
+/// what there is too much. A store that fails takes no readiness away: calls go on without it.
 #[utoipa::path(
     get,
     path = "/health/ready",
     operation_id = "ready",
     tag = "operation",
     security(()),
-    responses((status = 200, description = "New calls are taken", body = Probe)),
+    responses((status = 200, description = "New calls are taken", body = Readiness)),
 )]
-pub(crate) async fn ready(State(api): State<Arc<Api>>) -> Result<Json<Probe>, ApiError> {
+pub(crate) async fn ready(State(api): State<Arc<Api>>) -> Result<Json<Readiness>, ApiError> {
     if api.state.draining.is_cancelled() {
         return Err(unavailable(&api, "The gateway is shutting down"));
     }
     match api.state.admission.exceeded() {
         Some(limit) => Err(overloaded(&api, limit)),
-        None => Ok(Json(Probe { status: "ready" })),
+        None => Ok(Json(Readiness {
+            status: "ready",
+            store: api.state.keeping.state().as_str(),
+        })),
     }
 }
 

@@ -90,7 +90,7 @@ pub(crate) fn stop(request: &StopRequest) -> Result<CallName, ApiError> {
     name(request.namespace, &request.guid).map(|named| named.call)
 }
 
-fn name(platform: Platform, guid: &str) -> Result<Named, ApiError> {
+pub(super) fn name(platform: Platform, guid: &str) -> Result<Named, ApiError> {
     let namespace = match platform {
         Platform::AmazonConnect => Namespace::AmazonConnect,
         Platform::GenesysAudioHook => Namespace::GenesysAudioHook,

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
+use axum::{Extension, Json};
 use call::name::{CallName, Guid, Namespace};
 
 use super::Api;
+use super::auth::Caller;
 use super::commands::{busy, call_of};
 use super::errors::{ApiError, Code};
 use super::shapes::{CallList, CallShape};
@@ -17,7 +18,8 @@ const CALLS_MAX: usize = 1000;
 
 /// List calls
 ///
-/// All calls the gateway knows, in the order of their names, up to `limit` in one answer.
+/// All calls the gateway knows, in the order of their names, up to `limit` in one answer. A key of
+/// a tenant is shown those that were started with a key of that tenant.
 #[utoipa::path(
     get,
     path = "/v1/calls",
@@ -27,6 +29,7 @@ const CALLS_MAX: usize = 1000;
 )]
 pub(crate) async fn list_calls(
     State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<CallList>, ApiError> {
     let query = query.unwrap_or_default();
@@ -39,6 +42,8 @@ pub(crate) async fn list_calls(
         .transpose()?;
     let calls = api.state.switchboard.calls().await;
     let mut calls = calls.map_err(|_| busy(&api))?;
+    let tenant = caller.tenant.as_deref();
+    calls.retain(|call| call.owner.shows_to(tenant));
     calls.retain(|call| after.as_ref().is_none_or(|after| call.name > *after));
     calls.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     let more = calls.len() > limit;
@@ -65,10 +70,12 @@ pub(crate) async fn list_calls(
 )]
 pub(crate) async fn show_call(
     State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Json<CallShape>, ApiError> {
     let call = api.state.switchboard.call(call_of(path)?).await;
     let call = call.map_err(|_| busy(&api))?;
+    let call = call.filter(|call| call.owner.shows_to(caller.tenant.as_deref()));
     let unknown = || ApiError::new(Code::NotFound, Code::NoCall.message());
     Ok(Json(call.ok_or_else(unknown)?.into()))
 }
@@ -79,7 +86,7 @@ pub(crate) fn parameter(query: &str, wanted: &str) -> Option<String> {
     parameters.find_map(|(name, value)| (name == wanted).then(|| value.into_owned()))
 }
 
-fn limit_of(text: &str) -> Result<usize, ApiError> {
+pub(crate) fn limit_of(text: &str) -> Result<usize, ApiError> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let limit = text
         .parse()

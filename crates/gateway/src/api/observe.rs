@@ -91,7 +91,13 @@ fn route(request: &Request) -> Route {
         .extensions()
         .get::<MatchedPath>()
         .map_or("", MatchedPath::as_str);
-    match path.strip_suffix('/').unwrap_or(path) {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    if path.starts_with("/fileexporter/") {
+        return Route::FileExporter;
+    }
+    match path {
+        "/conversation/v1/conversation/messages" => Route::Messages,
+        "/conversation/v1/conversations/{conversationId}/messages" => Route::Messages,
         "/docs" | "/docs/{file}" => Route::Docs,
         "/health/live" => Route::Live,
         "/health/ready" => Route::Ready,
@@ -99,14 +105,22 @@ fn route(request: &Request) -> Route {
         "/mg-autotranscribe/v1/start-streaming" => Route::Start,
         "/mg-autotranscribe/v1/stop-streaming" => Route::Stop,
         "/mg-autotranscribe/v1/twilio-media-stream-url" => Route::StreamUrl,
-        "/openapi.json" => Route::OpenApi,
+        "/asyncapi.json" | "/openapi.json" => Route::OpenApi,
         "/v1/calls" => Route::Calls,
         "/v1/calls/{namespace}/{guid}" => Route::Call,
         "/v1/calls/{namespace}/{guid}/events" => Route::CallEvents,
         "/v1/calls/{namespace}/{guid}/pause" => Route::Pause,
         "/v1/calls/{namespace}/{guid}/resume" => Route::Resume,
-        "/v1/events" => Route::Events,
+        "/v1/conversations" => Route::Conversations,
+        "/v1/conversations/{conversationId}" => Route::Conversation,
+        "/v1/conversations/{namespace}/{guid}" => Route::Conversation,
+        "/v1/calls/{namespace}/{guid}/events/ws" => Route::CallEvents,
+        "/v1/events" | "/v1/events/ws" => Route::Events,
         "/v1/health" => Route::Health,
+        "/v1/tokens" => Route::Tokens,
+        "/v1/webhooks" | "/v1/webhooks/{name}/enable" => Route::Webhooks,
+        "/v1/webhooks/{name}/dead-letters" => Route::DeadLetters,
+        "/v1/webhooks/{name}/dead-letters/replay" => Route::DeadLetters,
         "/version" => Route::Version,
         _ => Route::Other,
     }

@@ -2,18 +2,25 @@
 //! have in common: keys, parameters, errors, examples.
 
 use serde_json::Value;
-use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::path::{HttpMethod, Operation, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, Ref, SchemaFormat, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{
-    Content, ContentBuilder, Header, OpenApi as Doc, RefOr, Required, Response, ResponseBuilder,
+    Content, ContentBuilder, Header, OpenApi as Doc, RefOr, Response, ResponseBuilder,
 };
 use utoipa::{Modify, OpenApi};
 
 use super::auth::{ID_HEADER, SECRET_HEADER};
 use super::errors::Code;
-use super::shapes::{ErrorResponse, EventShape, Note};
-use super::{commands, docs, examples, health, native, sse};
+use super::shapes::{ErrorResponse, EventShape, Note, SubscribeMessage, UtteranceRow};
+use super::{
+    commands, conversations, docs, examples, exporter, health, messages, native, sse, tokens,
+    webhooks, ws,
+};
+
+mod parameters;
+
+use parameters::add_parameters;
 
 /// `/openapi.json`, indented.
 pub fn openapi_json() -> String {
@@ -36,7 +43,10 @@ pub fn openapi_json() -> String {
     tags(
         (name = "control", description = "Start and stop, as the contract has them"),
         (name = "calls", description = "Calls as they are now; pause and resume"),
+        (name = "transcripts", description = "What was said, and all that is kept of calls"),
         (name = "events", description = "What happens to calls, as it happens"),
+        (name = "export", description = "Files of all that was said, as the contract's exporter"),
+        (name = "administration", description = "Erasing, and what could not be delivered"),
         (name = "operation", description = "Health, metrics, version"),
     ),
     paths(
@@ -47,16 +57,40 @@ pub fn openapi_json() -> String {
         commands::resume_call,
         native::list_calls,
         native::show_call,
+        messages::by_external_id,
+        messages::by_conversation,
+        conversations::find,
+        conversations::show,
+        conversations::show_of_call,
+        conversations::erase,
+        conversations::erase_of_call,
         sse::all_events,
         sse::call_events,
+        ws::all_events,
+        ws::call_events,
+        tokens::make,
+        exporter::feeds,
+        exporter::versions,
+        exporter::formats,
+        exporter::dates,
+        exporter::intervals,
+        exporter::files,
+        exporter::file,
+        exporter::download::read,
+        webhooks::list,
+        webhooks::dead_letters,
+        webhooks::bury,
+        webhooks::replay,
+        webhooks::enable,
         health::health,
         health::live,
         health::ready,
         health::metrics,
         health::version,
         docs::openapi,
+        docs::asyncapi,
     ),
-    components(schemas(ErrorResponse, EventShape, Note)),
+    components(schemas(ErrorResponse, EventShape, Note, SubscribeMessage, UtteranceRow)),
     security(("API-ID" = [], "API-Secret" = [])),
     modifiers(&Shared),
 )]
@@ -74,15 +108,9 @@ impl Modify for Shared {
                 .insert(name.to_owned(), scheme.into());
         }
         for (path, item) in &mut doc.paths.paths {
-            for (is_post, operation) in operations(item) {
-                let open = operation.security.is_some();
+            for (method, operation) in operations(item) {
                 add_parameters(path, operation);
-                add_errors(
-                    path,
-                    open,
-                    is_post && operation.request_body.is_some(),
-                    operation,
-                );
+                add_errors(path, method, operation);
                 add_stream_message(operation);
                 add_examples(operation);
                 add_request_id(operation);
@@ -91,109 +119,48 @@ impl Modify for Shared {
     }
 }
 
-/// Get and post, each with whether it is a post.
-fn operations(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation)> {
-    let get = item.get.as_mut().map(|operation| (false, operation));
-    get.into_iter()
-        .chain(item.post.as_mut().map(|operation| (true, operation)))
+/// Each with its method.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut Operation)> {
+    [
+        (HttpMethod::Get, &mut item.get),
+        (HttpMethod::Post, &mut item.post),
+        (HttpMethod::Delete, &mut item.delete),
+    ]
+    .into_iter()
+    .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
-fn add_parameters(path: &str, operation: &mut Operation) {
-    let mut parameters = Vec::new();
-    if path.contains("{namespace}") {
-        let platforms = ["siprec", "twilio", "amazonconnect", "genesysaudiohook"];
-        let namespace = text().enum_values(Some(platforms));
-        let guid = text()
-            .min_length(Some(1))
-            .max_length(Some(128))
-            .pattern(Some("^[!-~]([ -~]*[!-~])?$"));
-        parameters.push(parameter(
-            "namespace",
-            ParameterIn::Path,
-            "The platform.",
-            namespace,
-        ));
-        parameters.push(parameter(
-            "guid",
-            ParameterIn::Path,
-            "The platform's id of it.",
-            guid,
-        ));
-    }
-    if path == "/v1/calls" {
-        let whole = ObjectBuilder::new().schema_type(Type::Integer);
-        let limit = whole
-            .minimum(Some(1))
-            .maximum(Some(1000))
-            .default(Some(1000.into()));
-        let pattern = "^(amazonconnect|genesysaudiohook|siprec|twilio)/[!-~]{1,128}$";
-        let after = text().pattern(Some(pattern));
-        let goes_on = "Where to go on: `next` of the answer before.";
-        parameters.push(parameter(
-            "limit",
-            ParameterIn::Query,
-            "Calls in one answer.",
-            limit,
-        ));
-        parameters.push(parameter("after", ParameterIn::Query, goes_on, after));
-    }
-    if path.ends_with("/events") {
-        let id = text().pattern(Some("^(0|[0-9a-f]{1,16}-[0-9]{1,18})$"));
-        let flag = || {
-            ObjectBuilder::new()
-                .schema_type(Type::Boolean)
-                .default(Some(true.into()))
-        };
-        let after = "Begin after the event with this id; 0: with the oldest that is kept.";
-        let follow = "With `false` the stream ends when it has told what is kept.";
-        let partials = "Whether partial transcripts are told as well as final ones.";
-        parameters.push(parameter("after", ParameterIn::Query, after, id));
-        parameters.push(parameter("follow", ParameterIn::Query, follow, flag()));
-        parameters.push(parameter("partials", ParameterIn::Query, partials, flag()));
-    }
-    if !parameters.is_empty() {
-        operation.parameters = Some(parameters.into_iter().map(RefOr::T).collect());
-    }
-}
-
-fn parameter(
-    name: &str,
-    place: ParameterIn,
-    description: &str,
-    schema: ObjectBuilder,
-) -> Parameter {
-    let required = if place == ParameterIn::Path {
-        Required::True
-    } else {
-        Required::False
-    };
-    let parameter = ParameterBuilder::new()
-        .name(name)
-        .parameter_in(place)
-        .required(required);
-    parameter
-        .description(Some(description))
-        .schema(Some(schema))
-        .build()
-}
-
-fn add_errors(path: &str, open: bool, has_body: bool, operation: &mut Operation) {
+fn add_errors(path: &str, method: HttpMethod, operation: &mut Operation) {
+    let keyed = operation.security.is_none();
+    let signed = path.ends_with("/{fileName}");
+    // Of this one the body is optional, and a GET cannot declare it.
+    let may_have_body = path.ends_with("/conversation/messages");
+    let has_body = operation.request_body.is_some() || may_have_body;
     let control = path.starts_with("/mg-");
-    let command = has_body || path.ends_with("/pause") || path.ends_with("/resume");
-    let named = path.contains("{namespace}");
+    let erases = method == HttpMethod::Delete && path.starts_with("/v1/conversations/");
+    let commands = method == HttpMethod::Post && (control || path.starts_with("/v1/calls/"));
     let with_parameters = operation.parameters.is_some();
-    // 403 and, for reading, 404 are the contract's; the gateway itself sends no 403.
+    let named = path.contains('{') || path.ends_with("/conversation/messages");
     let wanted = [
         (
             400,
-            command || with_parameters,
+            has_body || commands || with_parameters,
             "A parameter is wrong, or there is no such call",
         ),
-        (401, !open, "The keys are missing or wrong"),
-        (403, control, "Reserved by the contract"),
+        (401, keyed, "The keys are missing or wrong"),
+        (
+            403,
+            signed || keyed && path != "/v1/health",
+            "The key, the token or the URL does not allow this",
+        ),
+        // For control it is the contract's; the gateway answers 400 there.
         (404, control || named, "Not found"),
         (408, has_body, "The body did not arrive in time"),
-        (409, command, "The state of the call does not allow it"),
+        (
+            409,
+            commands || erases,
+            "The state of the call does not allow it",
+        ),
         (413, has_body, "The body is too large"),
         (415, has_body, "The body is not JSON in UTF-8"),
         (
@@ -203,13 +170,13 @@ fn add_errors(path: &str, open: bool, has_body: bool, operation: &mut Operation)
         ),
         (
             429,
-            !open,
+            keyed,
             "Too many requests, or too many failed authentications",
         ),
         (
             503,
-            !open || path == "/health/ready",
-            "The gateway is shutting down or overloaded",
+            signed || keyed || path == "/health/ready",
+            "The gateway is shutting down or overloaded, or the store cannot answer",
         ),
     ];
     for (status, wanted, description) in wanted {

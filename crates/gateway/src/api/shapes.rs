@@ -4,15 +4,33 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 mod calls;
+mod conversations;
 mod events;
+mod exporter;
+mod kinds;
+mod messages;
 mod requests;
+mod subscribe;
+mod tokens;
+mod utterances;
+mod webhooks;
 
-pub(crate) use calls::{CallList, CallShape};
+pub(crate) use calls::{CallList, CallShape, counters_json};
+pub(crate) use conversations::{ConversationList, ConversationShape};
 pub(crate) use events::{EventShape, Note, note_json};
+pub(crate) use exporter::{
+    Dates, DatesRequest, Feeds, FeedsRequest, FileRequest, FileUrl, Files, FilesRequest, Formats,
+    FormatsRequest, Intervals, IntervalsRequest, Versions, VersionsRequest,
+};
+pub(crate) use messages::{MessageList, MessagesRequest};
 pub(crate) use requests::{
     AmazonConnectParams, AntiphonParams, AutotranscribeParams, FragmentSelector, MediaLineOrder,
     Object, Platform, RoleName, StartRequest, StopRequest, VocabularyEntry,
 };
+pub(crate) use subscribe::SubscribeMessage;
+pub(crate) use tokens::{CallReference, Claims, TokenRequest, TokenResponse, TokenScope};
+pub(crate) use utterances::UtteranceRow;
+pub(crate) use webhooks::{DeadLetterCount, DeadLetterList, WebhookList, WebhookShape};
 
 /// Every answer that is not 2xx.
 #[derive(Serialize, ToSchema)]
@@ -160,12 +178,23 @@ pub(crate) struct HealthCheck {
     pub(crate) health_check: &'static str,
 }
 
-/// Answer of the probes.
+/// Answer of the probe for life.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Probe {
-    /// `live` or `ready`.
-    #[schema(pattern = "^(live|ready)$")]
+    /// Always `live`.
+    #[schema(pattern = "^live$")]
     pub(crate) status: &'static str,
+}
+
+/// Answer of the probe for readiness.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Readiness {
+    /// Always `ready`.
+    #[schema(pattern = "^ready$")]
+    pub(crate) status: &'static str,
+    /// `open`, `opening`, or `off` if none is wanted; else what is wrong with it: `corrupt`,
+    /// `failing`, `full`, `key` (it was written with another), `locked`, `too_new`.
+    pub(crate) store: &'static str,
 }
 
 /// Which build this is.
@@ -213,6 +242,10 @@ impl From<&call::start::Summary> for StreamSummary {
             transcripts: summary.transcripts,
         }
     }
+}
+
+pub(crate) fn json(shape: &impl Serialize) -> String {
+    serde_json::to_string(shape).expect("these shapes have only string keys and finite numbers")
 }
 
 pub(crate) fn millis(duration: std::time::Duration) -> u64 {

@@ -13,27 +13,37 @@ use call::start::{Report, Status, Summary};
 use call::switchboard::{Outcome, Refusal, StateName};
 use http_body_util::BodyExt;
 use serde_json::Value;
+use store::memory::{MemoryLimits, MemoryOutbox};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
-use super::auth::ApiKey;
+use super::auth::{ApiKey, Scopes};
 use super::examples::{
     CALL, ENDED_CALL, IDS, PENDING_CALL, REFUSED_CALL, SIPREC_CALL, STREAMING_CALL, STREAMING_URL,
 };
 use super::*;
 use crate::switchboard_task::{
-    CallSnapshot, Command, LegRole, LegSnapshot, Refused, StreamSnapshot, SwitchboardHandle,
+    CallSnapshot, Command, LegRole, LegSnapshot, Owner, Refused, StreamSnapshot, SwitchboardHandle,
 };
 
 mod authentication;
 mod bodies;
 mod control;
+mod conversations;
 mod described;
 mod events;
+mod exporter;
+mod library;
+mod messages;
 mod native_calls;
+mod restarted;
 mod schema;
+mod scopes;
+mod sockets;
+mod tokens;
 mod watching;
+mod webhooks;
 
 /// A router and what stands behind it.
 pub(super) struct World {
@@ -89,9 +99,13 @@ impl World {
             Some(id) => id.parse().unwrap(),
             None => Uuid::new_v4(),
         };
+        let delivered = delivery::metrics::Metrics::register(&registry).unwrap();
+        let delivery = Delivery::new(Vec::new(), Default::default(), Arc::new(delivered));
         let mut state = ApiState {
             switchboard,
             bus: Bus::counted(8, Arc::clone(&metrics)),
+            keeping: Keeping::new(false, MemoryOutbox::new(MemoryLimits::default())),
+            delivery: delivery.unwrap(),
             keys: ApiKeys::new(&[key("key", "secret")]),
             streaming_url: Arc::new(|| STREAMING_URL.to_owned()),
             wishes: Arc::new(|_, wish| has(wish)),
@@ -198,6 +212,8 @@ pub(super) fn key(id: &str, secret: &str) -> ApiKey {
     ApiKey {
         id: id.to_owned(),
         secret: secret.to_owned().into(),
+        scopes: Scopes::all(),
+        tenant: None,
     }
 }
 
@@ -243,23 +259,15 @@ async fn answer(
                 let names = [STREAMING_CALL, ENDED_CALL, CALL].map(twilio);
                 drop(answer.send(names.into_iter().map(snapshot).collect()));
             }
-            Request::Command(name, command, answer) => {
-                asked
-                    .lock()
-                    .unwrap()
-                    .push(format!("{name} {}", word(&command)));
+            Request::Command(name, command, by, answer) => {
+                let mut word = command.verb().to_owned();
+                if let Some(tenant) = by.tenant {
+                    word += &format!(" for {tenant}");
+                }
+                asked.lock().unwrap().push(format!("{name} {word}"));
                 drop(answer.send(outcome(name.guid.as_str(), &command)));
             }
         }
-    }
-}
-
-fn word(command: &Command) -> &'static str {
-    match command {
-        Command::Pause => "pause",
-        Command::Resume => "resume",
-        Command::Start(_) => "start",
-        Command::Stop => "stop",
     }
 }
 
@@ -362,6 +370,7 @@ fn snapshot(name: CallName) -> CallSnapshot {
     };
     CallSnapshot {
         name,
+        owner: Owner::Nobody,
         state: StateName::Streaming,
         began_unix_ms: 1_700_000_000_120,
         names: vec![Guid::parse("another").unwrap()],

@@ -12,6 +12,8 @@ secret = "open sesame"
 [twilio]
 auth_tokens = ["12345678901234567890123456789012"]
 token_secret = "0123456789abcdef0123456789abcdef"
+[store]
+enabled = false
 [upstream.autotranscribe]
 base_url = "http://127.0.0.1:1"
 api_id = "our-id"
@@ -76,4 +78,33 @@ async fn a_recording_server_is_served_and_ends_with_the_gateway() {
     assert_eq!(options(addresses[0], 1).await, "SIP/2.0 200 OK");
     trigger.drain();
     running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_happened_until_the_end_is_in_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kept.db");
+    let text = LEAST.replace(
+        "enabled = false",
+        &format!("path = {:?}", path.display().to_string()),
+    );
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let config = Config::parse(std::path::Path::new("antiphon.toml"), &text, []).unwrap();
+    let gateway = Gateway::bind(config).await.unwrap();
+    let (bus, keeping) = (Arc::clone(&gateway.bus), Arc::clone(&gateway.kept.keeping));
+    let (trigger, shutdown) = Shutdown::manual();
+    let tasks = TaskTracker::new();
+    let running = tasks.spawn(gateway.run(shutdown));
+    let call = call::name::CallName {
+        namespace: Namespace::Twilio,
+        guid: call::name::Guid::parse("CA1").unwrap(),
+    };
+    bus.publish(&call, crate::events::Event::CallStarted);
+    trigger.drain();
+    running.await.unwrap().unwrap();
+    let store = keeping.store().unwrap();
+    let by = store::query::ByName::Call(call);
+    let scope = store::query::Scope::default();
+    assert!(store.conversation(&by, &scope).unwrap().is_some());
+    assert_eq!(store.newest_event().unwrap().unwrap().number, 1);
 }

@@ -65,6 +65,8 @@ pub(super) struct File;
 pub(super) struct Flag;
 /// Several of a kind, at most so many.
 pub(super) struct List<K>(pub(super) K, pub(super) usize);
+/// The name of a file that need not be there.
+pub(super) struct NewFile;
 /// A duration, or none, which is zero.
 pub(super) struct OffOr(pub(super) RangeInclusive<Duration>);
 /// A duration.
@@ -191,6 +193,23 @@ impl<K: Kind> Kind for List<K> {
     fn show(&self, value: &Vec<K::Value>) -> String {
         let items: Vec<String> = value.iter().map(|item| self.0.show(item)).collect();
         format!("[{}]", items.join(", "))
+    }
+}
+
+impl Kind for NewFile {
+    type Value = PathBuf;
+
+    fn wants(&self) -> String {
+        "the name of a file, relative to the configuration file's folder".to_owned()
+    }
+
+    fn read(&self, entry: &Entry, _: &Around) -> Result<PathBuf, Wrong> {
+        let name = entry.node.text().filter(|name| !name.is_empty());
+        name.map(PathBuf::from).ok_or(Wrong::Unlike)
+    }
+
+    fn show(&self, value: &PathBuf) -> String {
+        quoted(&value.display().to_string())
     }
 }
 

@@ -11,10 +11,11 @@ use call::private::Private;
 use url::Url;
 
 use super::kind::urls::WebUrl;
-use super::kind::{Address, Count, File, Flag, Period, Positive, Secret, Size, Text, word};
+use super::kind::{Address, Count, File, Flag, List, Period, Positive, Secret, Size, Text, word};
 use super::section::{Field, Section, Settings, optional, preset, required, section};
 use super::words::{LogFormat, LogLevel};
 use crate::api::ApiSettings;
+use crate::api::auth::Scope;
 
 /// Declares a section: the struct, and how each field is read from the key of its name.
 macro_rules! settings {
@@ -44,8 +45,11 @@ macro_rules! settings {
 }
 
 // They use the macro, so they come after it.
+pub mod api;
+pub mod delivery;
 pub mod overload;
 pub mod siprec;
+pub mod store;
 pub mod twilio;
 pub mod upstream;
 
@@ -100,7 +104,15 @@ settings! {
         id: String = required(Text(1..=128), "agent-desktop");
         /// The secret half.
         secret: Private<String> = required(Secret, "env:ANTIPHON_API_SECRET");
+        /// What it may do: `control` commands calls, `transcripts` reads calls, events and
+        /// messages, `export` is for the file exporter, `admin` erases conversations and handles
+        /// dead letters.
+        scopes: Vec<Scope> = preset(List(word(), 4), Scope::ALL.to_vec());
+        /// Whose key it is. A tenant's key sees and commands only calls that were started with one
+        /// of that tenant. Without this it sees and commands all.
+        tenant: Option<String> = optional(Text(1..=128), "north");
     }
+    check may_do_something
 }
 
 settings! {
@@ -220,6 +232,14 @@ impl Tls {
                 }
             }
             (None, None) => {}
+        }
+    }
+}
+
+impl ApiKey {
+    fn may_do_something(&self, s: &mut Section<'_>) {
+        if self.scopes.is_empty() {
+            s.refuse("scopes", "is empty: expected at least one");
         }
     }
 }

@@ -3,6 +3,8 @@
 use upstream::service::BadParameter;
 use upstream::{assemblyai, deepgram};
 
+use crate::api::auth::Scope;
+
 /// An enumeration whose variants have words.
 pub trait Words: Copy + PartialEq + 'static {
     /// Every variant with its word, in alphabetical order.
@@ -108,6 +110,15 @@ impl Words for Category {
         (Self::Currency, "currency"),
         (Self::Name, "name"),
         (Self::Number, "number"),
+    ];
+}
+
+impl Words for Scope {
+    const ALL: &'static [(Self, &'static str)] = &[
+        (Self::Admin, "admin"),
+        (Self::Control, "control"),
+        (Self::Export, "export"),
+        (Self::Transcripts, "transcripts"),
     ];
 }
 

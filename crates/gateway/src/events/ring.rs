@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use call::name::CallName;
+
 use super::{Batch, Event, Record};
 
 /// Events in their order. Each has a number, the first 1, one more than the one before.
@@ -10,7 +12,8 @@ use super::{Batch, Event, Record};
 pub(super) struct Ring {
     events_max: usize,
     bytes_max: usize,
-    records: VecDeque<Arc<Record>>,
+    /// `None`: erased.
+    records: VecDeque<Option<Arc<Record>>>,
     bytes: usize,
     /// Number of the newest event.
     newest: u64,
@@ -31,21 +34,31 @@ impl Ring {
         }
     }
 
-    /// Adds the record that `make` makes with its number, which is returned.
-    pub(super) fn push(&mut self, make: impl FnOnce(u64) -> Record) -> u64 {
+    /// Adds the record that `make` makes with its number, and returns it.
+    pub(super) fn push(&mut self, make: impl FnOnce(u64) -> Record) -> &Arc<Record> {
         self.newest += 1;
         let record = make(self.newest);
-        self.bytes += bytes(&record.event);
-        self.records.push_back(Arc::new(record));
+        self.bytes += record.bytes();
+        self.records.push_back(Some(Arc::new(record)));
         // The newest stays, however big it is: a reader that is up to date always gets it.
         while self.records.len() > self.events_max
             || (self.bytes > self.bytes_max && self.records.len() > 1)
         {
-            if let Some(oldest) = self.records.pop_front() {
-                self.bytes -= bytes(&oldest.event);
+            if let Some(oldest) = self.records.pop_front().flatten() {
+                self.bytes -= oldest.bytes();
             }
         }
-        self.newest
+        let newest = self.records.back().and_then(Option::as_ref);
+        newest.expect("the newest stays")
+    }
+
+    /// Forgets what happened to a call.
+    pub(super) fn erase(&mut self, call: &CallName) {
+        for record in &mut self.records {
+            if let Some(erased) = record.take_if(|record| record.call == *call) {
+                self.bytes -= erased.bytes();
+            }
+        }
     }
 
     pub(super) fn read(&self, place: &mut u64, wanted: impl Fn(&Record) -> bool) -> Batch {
@@ -55,7 +68,8 @@ impl Ring {
         let skip = usize::try_from(*place + 1 - oldest).unwrap_or(usize::MAX);
         let fresh = self.records.iter().skip(skip).take(Self::READ_MAX);
         *place += fresh.len() as u64;
-        let records = fresh.filter(|record| wanted(record)).cloned().collect();
+        let records = fresh.flatten().filter(|record| wanted(record));
+        let records = records.cloned().collect();
         Batch {
             lost,
             records,
@@ -64,27 +78,31 @@ impl Ring {
     }
 }
 
-/// Roughly what an event takes; only texts can be long.
-fn bytes(event: &Event) -> usize {
-    let text = match event {
-        Event::StreamEnded(report) => report.status.description.len(),
-        Event::StreamInterrupted { why, .. } => why.len(),
-        Event::Transcript(utterance) => {
-            let alternatives = utterance.alternatives.iter();
-            alternatives
-                .map(|one| one.text.reveal().len() + one.tokens.len() * TOKEN_BYTES)
-                .sum()
-        }
-        _ => 0,
-    };
-    size_of::<Record>() + text
+impl Record {
+    /// Roughly what it takes; only texts can be long.
+    pub(super) fn bytes(&self) -> usize {
+        let text = match &self.event {
+            Event::Command(command) => command.request.len() + command.from.reveal().len(),
+            Event::LegRole { role, .. } => role.reason.len(),
+            Event::StreamDegraded { why, .. } | Event::StreamInterrupted { why, .. } => why.len(),
+            Event::StreamEnded(report) => report.status.description.len(),
+            Event::Transcript(utterance) => {
+                let alternatives = utterance.alternatives.iter();
+                alternatives
+                    .map(|one| one.text.reveal().len() + one.tokens.len() * TOKEN_BYTES)
+                    .sum()
+            }
+            _ => 0,
+        };
+        size_of::<Self>() + text
+    }
 }
 
 const TOKEN_BYTES: usize = 128;
 
 #[cfg(test)]
 mod tests {
-    use call::name::{CallName, Guid, Namespace, Role, StreamId};
+    use call::name::{Guid, Namespace, Role, StreamId};
 
     use super::super::EventId;
     use super::*;
@@ -107,6 +125,7 @@ mod tests {
             at_unix_ms: 0,
             call,
             also: None,
+            tenant: None,
             event,
         }
     }
@@ -118,9 +137,41 @@ mod tests {
             ring.push(|number| interrupted(3000, number));
         }
         assert!(ring.bytes <= 10_000 && ring.records.len() < 5);
-        assert_eq!(ring.push(|number| interrupted(50_000, number)), 6);
+        let newest = ring.push(|number| interrupted(50_000, number));
+        assert_eq!(newest.id.number, 6);
         assert_eq!(ring.records.len(), 1);
         assert_eq!(ring.read(&mut 5, |_| true).records.len(), 1);
+    }
+
+    #[test]
+    fn what_is_erased_is_not_read_and_nothing_else_is_missing() {
+        let mut ring = Ring::new(100, 10_000);
+        let other = CallName {
+            namespace: Namespace::Siprec,
+            guid: Guid::parse("1").unwrap(),
+        };
+        for number in 1..=4 {
+            ring.push(|id| Record {
+                call: if number % 2 == 0 {
+                    other.clone()
+                } else {
+                    interrupted(0, 1).call
+                },
+                ..interrupted(100, id)
+            });
+        }
+        let before = ring.bytes;
+        ring.erase(&other);
+        assert!(ring.bytes < before);
+        let mut place = 0;
+        let batch = ring.read(&mut place, |_| true);
+        let numbers: Vec<_> = batch
+            .records
+            .iter()
+            .map(|record| record.id.number)
+            .collect();
+        assert_eq!((batch.lost, numbers, place), (0, vec![1, 3], 4));
+        assert!(batch.drained);
     }
 
     #[test]

@@ -75,6 +75,7 @@ impl Desk {
         self.world.metrics.call_changed(Some(entry.state), None);
         self.live.send_replace(self.calls.len());
         if !entry.has_media {
+            self.forget_names(call);
             return;
         }
         self.world.metrics.call_ended(call.namespace, ending);
@@ -82,6 +83,12 @@ impl Desk {
         self.forget_names(call);
         self.remembered.add(call.clone(), Instant::now());
         entry.log_end(ending);
+    }
+
+    /// Whether media has come under this name, lately at least.
+    pub(super) fn has_had_media(&mut self, call: &CallName) -> bool {
+        let has = self.calls.get(call).is_some_and(|entry| entry.has_media);
+        has || self.remembered.ended_ago(call, Instant::now()).is_some()
     }
 
     /// Counts the calls whose media is over and that are not.

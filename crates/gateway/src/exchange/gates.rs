@@ -36,9 +36,11 @@ impl Desk {
             let (reason, confidence) = (&role.reason, role.confidence);
             tracing::debug!(%leg, role = %role.role, reason, confidence, "A leg has its role.");
         });
+        self.tell_role(leg, &role);
         let opened = Event::StreamOpened {
             stream: spec.id.clone(),
             role: spec.role,
+            external: Arc::clone(&spec.external),
         };
         self.world.bus.publish(&spec.call, opened);
         // Only now: the stream tells its own news from another thread, and it was opened first.

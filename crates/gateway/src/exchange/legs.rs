@@ -1,13 +1,14 @@
 //! Legs that come, are learned of, are refused their sound, and go.
 
 use call::ending::Ending;
+use call::leg::Gate;
 use call::name::{CallName, LegId, StreamId};
 use call::start::{Report, Status};
-use call::switchboard::{Input, NewLeg, StateName};
-use ingress::intake::{Arrival, Introduction, Learned, Opened};
+use call::switchboard::{Input, NewLeg, StateName, StreamView};
+use ingress::intake::{Arrival, Introduction, Learned, Opened, Pressed};
 
 use super::{Desk, LegEntry, Sound};
-use crate::events::Event;
+use crate::events::{Dtmf, Event};
 
 impl Desk {
     pub(super) fn arrived(&mut self, arrival: Arrival) {
@@ -16,6 +17,7 @@ impl Desk {
             Arrival::Granted(leg) => self.leg_granted(leg),
             Arrival::Learned(learned) => self.leg_learned(learned),
             Arrival::Opened(opened) => self.leg_opened(opened),
+            Arrival::Pressed(leg, pressed) => self.leg_pressed(leg, pressed),
             Arrival::Refused(leg, why) => self.leg_refused(leg, &why),
         }
     }
@@ -40,10 +42,14 @@ impl Desk {
         let entry = LegEntry {
             opened,
             sound: Sound::Free,
+            role: None,
         };
         self.legs.insert(leg, entry);
         let event = Event::LegOpened { leg, side };
         self.world.bus.publish(&call, event);
+        if let Some(role) = self.suggested(leg) {
+            self.tell_role(leg, &role);
+        }
         self.prepare(&call);
         self.tell(Input::LegOpened(call.clone(), new));
         self.bring_waiting_starts(&call);
@@ -66,6 +72,9 @@ impl Desk {
         introduction.identifiers.clone_from(&identifiers);
         self.entry(&call).identify(&identifiers);
         self.add_names(&call, &names);
+        if let Some(role) = self.suggested(id) {
+            self.tell_role(id, &role);
+        }
         self.tell(Input::LegLearned(id, suggested));
         self.bring_waiting_starts(&call);
     }
@@ -95,14 +104,7 @@ impl Desk {
 
     /// The platform does not send what the leg's stream waits for: the stream has failed.
     fn leg_refused(&mut self, leg: LegId, why: &str) {
-        let heard = self.legs.get(&leg).and_then(|entry| {
-            let call = &entry.opened.introduction.call;
-            let view = self.switchboard.call(call)?;
-            view.streams
-                .into_iter()
-                .find(|stream| stream.leg == Some(leg))
-        });
-        let Some(stream) = heard else {
+        let Some(stream) = self.stream_of(leg) else {
             tracing::debug!(%leg, why, "The platform refused sound that nobody wants any more.");
             return;
         };
@@ -118,6 +120,31 @@ impl Desk {
             entry.handle.abandon();
         }
         self.tell(Input::StreamFailed(report));
+    }
+
+    /// Whoever shut the gate meanwhile wants to hear no more of what was before.
+    fn leg_pressed(&mut self, leg: LegId, pressed: Pressed) {
+        let Some(entry) = self.legs.get(&leg) else {
+            return;
+        };
+        if entry.opened.control.gate() != Gate::Open {
+            return;
+        }
+        let Introduction { call, side, .. } = &entry.opened.introduction;
+        let dtmf = Dtmf {
+            leg,
+            side: *side,
+            role: self.stream_of(leg).map(|stream| stream.role),
+            key: pressed.key,
+            duration: pressed.duration,
+        };
+        self.world.bus.publish(call, Event::Dtmf(dtmf));
+    }
+
+    fn stream_of(&self, leg: LegId) -> Option<StreamView> {
+        let call = &self.legs.get(&leg)?.opened.introduction.call;
+        let mut streams = self.switchboard.call(call)?.streams.into_iter();
+        streams.find(|stream| stream.leg == Some(leg))
     }
 
     fn leg_ended(&mut self, leg: LegId, ending: Ending) {
@@ -149,6 +176,9 @@ impl Desk {
         let names = self.names.of(call).iter().filter(awaits).cloned();
         for from in names.collect::<Vec<_>>() {
             let to = call.clone();
+            if !self.hand_over(&from, &to) {
+                continue;
+            }
             tracing::debug!(%from, %to, "A start waited under another name of the call.");
             self.tell(Input::Renamed { from, to });
         }

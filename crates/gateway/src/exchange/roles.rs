@@ -5,6 +5,7 @@ use call::start::{Grounds, StreamSpec};
 use ingress::intake::SuggestedRole;
 
 use super::Desk;
+use crate::events::Event;
 use crate::switchboard_task::LegRole;
 
 impl Desk {
@@ -36,6 +37,24 @@ impl Desk {
             reason: reason.to_owned(),
             confidence,
         }
+    }
+
+    /// Tells who speaks on a leg, if that is not what was told before.
+    pub(super) fn tell_role(&mut self, leg: LegId, role: &LegRole) {
+        let Some(entry) = self.legs.get_mut(&leg) else {
+            return;
+        };
+        if entry.role.as_ref() == Some(role) {
+            return;
+        }
+        entry.role = Some(role.clone());
+        let introduction = &entry.opened.introduction;
+        let event = Event::LegRole {
+            leg,
+            side: introduction.side,
+            role: role.clone(),
+        };
+        self.world.bus.publish(&introduction.call, event);
     }
 
     /// As the platform suggests, before a start.

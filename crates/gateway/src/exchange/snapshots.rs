@@ -25,6 +25,7 @@ impl Desk {
         let streams = view.streams.iter();
         let names = self.names.of(&view.name).iter();
         CallSnapshot {
+            owner: self.owner(&view.name),
             state: view.state,
             began_unix_ms: entry.map_or(0, |entry| entry.began_unix_ms),
             names: names.map(|name| name.guid.clone()).collect(),

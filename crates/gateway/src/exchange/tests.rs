@@ -10,7 +10,7 @@ use call::private::Private;
 use call::start::{Start, StreamOptions, Wish};
 use call::switchboard::{Patience, StateName};
 use futures_util::future::BoxFuture;
-use ingress::intake::{Feed, Intake, Introduction, Learned, SuggestedRole};
+use ingress::intake::{Feed, Intake, Introduction, Learned, Pressed, SuggestedRole};
 use prometheus::Registry;
 use tokio::task::{JoinHandle, JoinSet};
 use upstream::autotranscribe::{AutoTranscribe, AutoTranscribeConfig};
@@ -22,8 +22,11 @@ use upstream::trust::Trust;
 use upstream::wire::{Wire, WireConfig};
 
 use super::*;
+use crate::events::{Dtmf, Event};
 use crate::listener::Switching;
-use crate::switchboard_task::{CallSnapshot, LegSnapshot, SwitchboardHandle};
+use crate::switchboard_task::{CallSnapshot, Command, LegSnapshot, SwitchboardHandle};
+
+mod owners;
 
 /// A service whose address is never told: its streams stay as they are until a test says more. It
 /// has one parameter, `tempo`.
@@ -88,6 +91,7 @@ struct Scene {
     service: Arc<Unreachable>,
     other: Arc<Unreachable>,
     registry: Registry,
+    bus: Arc<Bus>,
     clock: MediaClock,
     _exchange: JoinSet<()>,
 }
@@ -123,7 +127,7 @@ impl Scene {
             metrics: upstream,
         };
         let world = World {
-            bus,
+            bus: Arc::clone(&bus),
             upstream: Arc::new(deps),
             backlog_max: Duration::from_secs(1),
             backlogs: Budget::unlimited(),
@@ -162,6 +166,7 @@ impl Scene {
             service,
             other,
             registry,
+            bus,
             clock: MediaClock::default(),
             _exchange: tasks,
         }
@@ -177,7 +182,7 @@ impl Scene {
     fn give(&self, guid: &str, command: Command) -> Answered {
         let (switchboard, call) = (self.switchboard.clone(), siprec(guid));
         #[expect(clippy::disallowed_methods, reason = "a test waits for its answer")]
-        tokio::spawn(async move { switchboard.command(call, command).await })
+        tokio::spawn(async move { switchboard.command(call, command, By::default()).await })
     }
 
     async fn call(&self, guid: &str) -> Option<CallSnapshot> {
@@ -263,14 +268,20 @@ async fn a_call_is_found_by_each_of_its_names_until_it_is_over() {
     let feed = scene.leg("1", Side::First, |leg| leg.names = names(&["2", "3"]));
     let call = scene.call_in("3", StateName::Idle).await;
     assert_eq!((&call.name, call.names), (&siprec("1"), names(&["2", "3"])));
-    let stopped = scene.switchboard.command(siprec("2"), Command::Stop).await;
+    let stopped = scene
+        .switchboard
+        .command(siprec("2"), Command::Stop, By::default())
+        .await;
     assert_eq!(stopped, Err(Refused::ByState(Refusal::Already)));
     feed.end(Ending::new(Fault::Nobody, "bye"));
     while scene.call("1").await.is_some() {
         tokio::task::yield_now().await;
     }
     assert!(scene.call("2").await.is_none());
-    let stopped = scene.switchboard.command(siprec("2"), Command::Stop).await;
+    let stopped = scene
+        .switchboard
+        .command(siprec("2"), Command::Stop, By::default())
+        .await;
     assert_eq!(stopped, Err(Refused::ByState(Refusal::NoCall)));
 }
 
@@ -326,6 +337,47 @@ async fn a_start_that_waits_under_a_name_is_carried_out_when_the_call_learns_of_
 }
 
 #[tokio::test]
+async fn a_key_is_told_with_its_role_unless_the_gate_was_shut_before_anybody_heard_of_it() {
+    let scene = Scene::new();
+    let mut feed = scene.leg("1", Side::Second, |leg| leg.role = says(Role::Agent));
+    scene.call_in("1", StateName::Idle).await;
+    let answered = scene.give("1", start("1"));
+    let call = scene.call_in("1", StateName::Starting).await;
+    scene.accept(&call);
+    answered.await.unwrap().unwrap();
+    let mut press = |key| {
+        let duration = Some(Duration::from_millis(80));
+        let key = Private::new(key);
+        assert!(feed.press(Instant::now(), Pressed { key, duration }));
+    };
+    press('5');
+    scene.call_in("1", StateName::Streaming).await;
+    // The stop is given first, and the exchange hears of it first.
+    let stopped = scene.give("1", Command::Stop);
+    press('6');
+    scene.call_in("1", StateName::Stopping).await;
+    stopped.abort();
+    let events = scene
+        .bus
+        .read(&mut 0, |record| record.event.kind() == "dtmf");
+    let [record] = &events.records[..] else {
+        panic!("{:?}", events.records)
+    };
+    let Event::Dtmf(dtmf) = &record.event else {
+        panic!("{record:?}")
+    };
+    let (role, duration) = (Some(Role::Agent), Some(Duration::from_millis(80)));
+    let expected = Dtmf {
+        leg: feed.id(),
+        side: Side::Second,
+        role,
+        key: Private::new('5'),
+        duration,
+    };
+    assert_eq!(*dtmf, expected);
+}
+
+#[tokio::test]
 async fn a_second_session_that_is_named_as_the_call_is_also_called_belongs_to_it() {
     let scene = Scene::new();
     let _near = scene.leg("1", Side::First, |leg| leg.names = names(&["2"]));
@@ -368,11 +420,14 @@ async fn the_platform_is_told_when_sound_is_wanted() {
     scene.accept(&call);
     feed.teller().granted();
     started.await.unwrap().unwrap();
-    let paused = scene.switchboard.command(siprec("1"), Command::Pause).await;
+    let paused = scene
+        .switchboard
+        .command(siprec("1"), Command::Pause, By::default())
+        .await;
     paused.unwrap();
     let resumed = scene
         .switchboard
-        .command(siprec("1"), Command::Resume)
+        .command(siprec("1"), Command::Resume, By::default())
         .await;
     resumed.unwrap();
     assert!(

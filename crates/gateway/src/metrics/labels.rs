@@ -9,14 +9,24 @@ pub enum Route {
     CallEvents,
     /// `/v1/calls`
     Calls,
+    /// `/v1/conversations/…`
+    Conversation,
+    /// `/v1/conversations`
+    Conversations,
+    /// `/v1/webhooks/{name}/…`
+    DeadLetters,
     /// `/docs` and all below it.
     Docs,
     /// `/v1/events`
     Events,
+    /// `/fileexporter/…`
+    FileExporter,
     /// `/v1/health`
     Health,
     /// `/health/live`
     Live,
+    /// `/conversation/v1/…/messages`
+    Messages,
     /// `/metrics`
     Metrics,
     /// `/openapi.json`
@@ -35,8 +45,12 @@ pub enum Route {
     Stop,
     /// `…/twilio-media-stream-url`
     StreamUrl,
+    /// `/v1/tokens`
+    Tokens,
     /// `/version`
     Version,
+    /// `/v1/webhooks`
+    Webhooks,
 }
 
 /// Which command, as a label.
@@ -65,14 +79,19 @@ pub enum Limit {
 
 impl Route {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 24] = [
         Self::Call,
         Self::CallEvents,
         Self::Calls,
+        Self::Conversation,
+        Self::Conversations,
+        Self::DeadLetters,
         Self::Docs,
         Self::Events,
+        Self::FileExporter,
         Self::Health,
         Self::Live,
+        Self::Messages,
         Self::Metrics,
         Self::OpenApi,
         Self::Other,
@@ -82,7 +101,9 @@ impl Route {
         Self::Start,
         Self::Stop,
         Self::StreamUrl,
+        Self::Tokens,
         Self::Version,
+        Self::Webhooks,
     ];
 
     /// As the label says it.
@@ -91,10 +112,15 @@ impl Route {
             Self::Call => "call",
             Self::CallEvents => "call_events",
             Self::Calls => "calls",
+            Self::Conversation => "conversation",
+            Self::Conversations => "conversations",
+            Self::DeadLetters => "dead_letters",
             Self::Docs => "docs",
             Self::Events => "events",
+            Self::FileExporter => "file_exporter",
             Self::Health => "health",
             Self::Live => "live",
+            Self::Messages => "messages",
             Self::Metrics => "metrics",
             Self::OpenApi => "openapi",
             Self::Other => "other",
@@ -104,7 +130,9 @@ impl Route {
             Self::Start => "start_streaming",
             Self::Stop => "stop_streaming",
             Self::StreamUrl => "twilio_media_stream_url",
+            Self::Tokens => "tokens",
             Self::Version => "version",
+            Self::Webhooks => "webhooks",
         }
     }
 }

@@ -182,6 +182,12 @@ impl From<LegSnapshot> for LegShape {
     }
 }
 
+/// What a leg has seen, as JSON.
+pub(crate) fn counters_json(stats: LegStats) -> String {
+    let counters = LegCounters::from(stats);
+    serde_json::to_string(&counters).expect("this shape has only string keys and whole numbers")
+}
+
 impl From<LegStats> for LegCounters {
     fn from(stats: LegStats) -> Self {
         let LegStats {

@@ -9,8 +9,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::calls::{LegCounters, timestamp};
-use super::{StreamStatus, StreamSummary, millis};
-use crate::events::{Event, Record};
+use super::{StreamStatus, StreamSummary, json, millis};
+use crate::events::{Command, Dtmf, Event, Record};
+use crate::switchboard_task::LegRole;
 
 /// The data of one server-sent event.
 #[derive(Serialize, ToSchema)]
@@ -56,6 +57,32 @@ pub(crate) enum What {
     },
     /// A call began.
     CallStarted,
+    /// Somebody asked for something, and was answered.
+    Command {
+        /// `erase`, `pause`, `resume`, `start` or `stop`.
+        verb: &'static str,
+        /// The key's `asapp-api-id`.
+        key: String,
+        /// `ok`, `not_ok` (`isOk` was false), or the code of the error.
+        outcome: &'static str,
+        #[serde(rename = "requestId")]
+        request: String,
+    },
+    /// A key was pressed on a leg that is transcribed.
+    Dtmf {
+        #[serde(flatten)]
+        leg: LegRef,
+        /// `agent`, `customer` or `mixed`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        role: Option<&'static str>,
+        /// `0` to `9`, `*`, `#`, `A` to `D`.
+        key: String,
+        /// How long, where the platform says so.
+        #[serde(rename = "durationMs", skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        duration_ms: Option<u64>,
+    },
     /// A stretch of the stream's clock in which the service does not hear what was said, or of
     /// which nobody knows whether it did (`unconfirmed`).
     Gap {
@@ -79,6 +106,16 @@ pub(crate) enum What {
     LegOpened {
         #[serde(flatten)]
         leg: LegRef,
+    },
+    /// A leg has a role, or another one than before.
+    LegRole {
+        #[serde(flatten)]
+        leg: LegRef,
+        role: &'static str,
+        /// Why it is that role.
+        reason: String,
+        /// How sure that is: `high`, `medium` or `low`.
+        confidence: &'static str,
     },
     /// A stream has been without a service for so long that it is tried but slowly from here on.
     StreamDegraded {
@@ -233,10 +270,6 @@ pub(crate) fn note_json(note: &Note) -> String {
     json(note)
 }
 
-fn json(shape: &impl Serialize) -> String {
-    serde_json::to_string(shape).expect("these shapes have only string keys and finite numbers")
-}
-
 impl From<&Event> for What {
     fn from(event: &Event) -> Self {
         let stream = StreamRef::new;
@@ -254,6 +287,8 @@ impl From<&Event> for What {
                 ending: (*ending).into(),
             },
             Event::CallStarted => Self::CallStarted,
+            Event::Command(command) => Self::command(command),
+            Event::Dtmf(dtmf) => dtmf.into(),
             Event::Gap {
                 stream: id,
                 role,
@@ -271,9 +306,8 @@ impl From<&Event> for What {
                 ending: (*ending).into(),
                 counters: (*stats).into(),
             },
-            Event::LegOpened { leg, side } => Self::LegOpened {
-                leg: LegRef::new(*leg, *side),
-            },
+            Event::LegOpened { leg, side } => Self::came(LegRef::new(*leg, *side)),
+            Event::LegRole { leg, side, role } => Self::role(LegRef::new(*leg, *side), role),
             Event::StreamDegraded {
                 stream: id,
                 role,
@@ -293,7 +327,9 @@ impl From<&Event> for What {
                 attempt: *attempt,
                 why: why.clone(),
             },
-            Event::StreamOpened { stream: id, role } => Self::StreamOpened {
+            Event::StreamOpened {
+                stream: id, role, ..
+            } => Self::StreamOpened {
                 stream: stream(id, *role),
             },
             Event::StreamReady {
@@ -309,7 +345,40 @@ impl From<&Event> for What {
     }
 }
 
+impl From<&Dtmf> for What {
+    fn from(dtmf: &Dtmf) -> Self {
+        Self::Dtmf {
+            leg: LegRef::new(dtmf.leg, dtmf.side),
+            role: dtmf.role.map(Role::as_str),
+            key: dtmf.key.reveal().to_string(),
+            duration_ms: dtmf.duration.map(millis),
+        }
+    }
+}
+
 impl What {
+    fn command(command: &Command) -> Self {
+        Self::Command {
+            verb: command.verb,
+            key: command.key.as_ref().to_owned(),
+            outcome: command.outcome,
+            request: command.request.clone(),
+        }
+    }
+
+    fn came(leg: LegRef) -> Self {
+        Self::LegOpened { leg }
+    }
+
+    fn role(leg: LegRef, role: &LegRole) -> Self {
+        Self::LegRole {
+            leg,
+            role: role.role.as_str(),
+            reason: role.reason.clone(),
+            confidence: role.confidence,
+        }
+    }
+
     fn mismatch(stream: StreamRef, sent_bytes: u64, confirmed_bytes: u64) -> Self {
         Self::BytesMismatch {
             stream,

@@ -5,17 +5,39 @@ use serde_json::json;
 
 use super::*;
 
-const KEYED: [(&str, &str); 10] = [
+const KEYED: [(&str, &str); 32] = [
     ("GET", "/mg-autotranscribe/v1/twilio-media-stream-url"),
     ("POST", "/mg-autotranscribe/v1/start-streaming"),
     ("POST", "/mg-autotranscribe/v1/stop-streaming/"),
+    ("GET", "/conversation/v1/conversation/messages"),
+    ("GET", "/conversation/v1/conversation/messages/"),
+    ("GET", "/conversation/v1/conversations/1/messages"),
+    ("POST", "/fileexporter/v1/static/listfeeds"),
+    ("POST", "/fileexporter/v1/static/listfeedversions"),
+    ("POST", "/fileexporter/v1/static/listfeedformats"),
+    ("POST", "/fileexporter/v1/static/listfeeddates"),
+    ("POST", "/fileexporter/v1/static/listfeedintervals"),
+    ("POST", "/fileexporter/v1/static/listfeedfiles"),
+    ("POST", "/fileexporter/v1/static/getfeedfile"),
     ("GET", "/v1/calls"),
     ("GET", "/v1/calls/twilio/CA1"),
     ("GET", "/v1/calls/twilio/CA1/events"),
     ("POST", "/v1/calls/twilio/CA1/pause"),
     ("POST", "/v1/calls/twilio/CA1/resume"),
+    ("GET", "/v1/calls/twilio/CA1/events/ws"),
+    ("GET", "/v1/conversations"),
+    ("GET", "/v1/conversations/1"),
+    ("GET", "/v1/conversations/twilio/CA1"),
+    ("DELETE", "/v1/conversations/1"),
+    ("DELETE", "/v1/conversations/twilio/CA1"),
     ("GET", "/v1/events"),
+    ("GET", "/v1/events/ws"),
     ("GET", "/v1/health"),
+    ("POST", "/v1/tokens"),
+    ("GET", "/v1/webhooks"),
+    ("GET", "/v1/webhooks/hook/dead-letters"),
+    ("DELETE", "/v1/webhooks/hook/dead-letters"),
+    ("POST", "/v1/webhooks/hook/dead-letters/replay"),
 ];
 
 fn from(address: [u8; 4], mut request: Request<Body>) -> Request<Body> {
@@ -53,7 +75,7 @@ async fn without_a_key_nothing_is_told() {
         );
     }
     assert_eq!(world.asked(), Vec::<String>::new());
-    assert_eq!(world.metric("antiphon_auth_failures_total"), "13");
+    assert_eq!(world.metric("antiphon_auth_failures_total"), "35");
 }
 
 #[tokio::test]

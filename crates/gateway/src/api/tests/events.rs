@@ -1,11 +1,12 @@
 use axum::body::BodyDataStream;
 use call::ending::{Ending, Fault};
+use call::private::Private;
 use call::transcript::{Alternative, Utterance};
 use futures_util::StreamExt;
 use serde_json::json;
 
 use super::*;
-use crate::events::Event;
+use crate::events::{Dtmf, Event};
 
 /// An open event stream.
 struct Open {
@@ -71,7 +72,7 @@ impl Open {
     }
 }
 
-fn said(guid: &str, text: &str, is_final: bool) -> Event {
+pub(super) fn said(guid: &str, text: &str, is_final: bool) -> Event {
     Event::Transcript(Utterance {
         call: twilio(guid),
         stream: StreamId::new(IDS[1]),
@@ -240,6 +241,40 @@ async fn readers_are_limited_and_a_stalled_one_gives_way() {
 }
 
 #[tokio::test]
+async fn some_kinds_can_be_asked_for() {
+    let world = World::new();
+    let bus = &world.state.bus;
+    let mut open = Open::new(&world, "/v1/events?kinds=callStarted,callEnded", None).await;
+    bus.publish(&twilio("1"), Event::CallChanged(StateName::Paused));
+    bus.publish(&twilio("1"), Event::CallStarted);
+    assert_eq!(open.kinds(1).await, ["callStarted"]);
+    let nonsense = world.get("/v1/events?kinds=callStarted,x").await;
+    assert_eq!(nonsense.code(), "400-201");
+}
+
+#[tokio::test]
+async fn a_tenant_is_told_of_its_own_calls() {
+    let world = World::with(|state| {
+        state.keys = ApiKeys::new(&[ApiKey {
+            tenant: Some("north".into()),
+            ..key("key", "secret")
+        }]);
+    });
+    let bus = &world.state.bus;
+    let mut open = Open::new(&world, "/v1/events", None).await;
+    for (guid, tenant) in [("1", Some("south")), ("2", None), ("3", Some("north"))] {
+        bus.publish(&twilio(guid), Event::CallStarted);
+        bus.belongs_to(&twilio(guid), tenant.map(Into::into));
+        bus.publish(&twilio(guid), Event::CallChanged(StateName::Starting));
+    }
+    let told = open.next().await.unwrap();
+    assert_eq!(
+        (&told.json["call"]["guid"], &*told.kind),
+        (&json!("3"), "callChanged")
+    );
+}
+
+#[tokio::test]
 async fn a_query_that_makes_no_sense_is_refused() {
     let world = World::new();
     for query in ["after=x", "after=1-", "partials=yes", "follow=1"] {
@@ -255,7 +290,27 @@ async fn a_query_that_makes_no_sense_is_refused() {
     );
 }
 
-fn one_of_each_kind() -> [Event; 13] {
+fn key_of(leg: LegId, side: Side, role: Role) -> Event {
+    Event::Dtmf(Dtmf {
+        leg,
+        side,
+        role: Some(role),
+        key: Private::new('#'),
+        duration: Some(Duration::from_millis(80)),
+    })
+}
+
+fn pause_refused() -> Event {
+    Event::Command(crate::events::Command {
+        verb: "pause",
+        key: "key".into(),
+        from: "192.0.2.7".to_owned().into(),
+        outcome: "409-201",
+        request: IDS[0].to_owned(),
+    })
+}
+
+fn one_of_each_kind() -> [Event; 16] {
     let (stream, role, leg, side) = (StreamId::new(IDS[1]), Role::Agent, LegId(7), Side::Second);
     let ending = Ending::new(Fault::Client, "socket_lost");
     let ended = report(&stream, role, Status::ok(), Some(summary()));
@@ -267,6 +322,7 @@ fn one_of_each_kind() -> [Event; 13] {
         Event::StreamOpened {
             stream: opened.clone(),
             role,
+            external: "CA1".into(),
         },
         Event::StreamReady {
             stream: opened.clone(),
@@ -305,7 +361,18 @@ fn one_of_each_kind() -> [Event; 13] {
             ending,
             stats: LegStats::default(),
         },
+        key_of(leg, side, role),
         Event::CallEnded(ending),
+        Event::LegRole {
+            leg,
+            side,
+            role: LegRole {
+                role,
+                reason: "trackMap of the start".to_owned(),
+                confidence: "high",
+            },
+        },
+        pause_refused(),
     ]
 }
 
@@ -317,11 +384,13 @@ async fn every_kind_of_event_can_be_told() {
         world.state.bus.publish(&twilio("CA1"), event);
     }
     let doc: Value = serde_json::from_str(&openapi_json()).unwrap();
+    let asyncapi: Value = serde_json::from_str(&asyncapi_json()).unwrap();
     let schema = json!({"$ref": "#/components/schemas/Event"});
     let mut told = Vec::new();
-    for _ in 0..13 {
+    for _ in 0..16 {
         let json = open.next().await.unwrap().json;
         schema::check(&doc, &schema, &json).unwrap_or_else(|wrong| panic!("{wrong}: {json}"));
+        schema::check(&asyncapi, &schema, &json).unwrap_or_else(|wrong| panic!("{wrong}: {json}"));
         told.push(json);
     }
     assert_eq!(told[5]["fromMs"], 20);
@@ -330,6 +399,10 @@ async fn every_kind_of_event_can_be_told() {
     assert_eq!(told[7]["why"], "the service fails");
     assert_eq!(told[10]["summary"]["streamingSeconds"], 84);
     assert_eq!(told[11]["leg"], 7);
+    assert_eq!(
+        (&told[12]["key"], &told[12]["durationMs"]),
+        (&json!("#"), &json!(80))
+    );
     let mut kinds: Vec<_> = told
         .iter()
         .filter_map(|told| told["type"].as_str())

@@ -80,7 +80,11 @@ fn length(value: &Value) -> Option<u64> {
 }
 
 fn has_type(wanted: &Value, value: &Value) -> bool {
+    if let Some(several) = wanted.as_array() {
+        return several.iter().any(|one| has_type(one, value));
+    }
     match wanted.as_str().unwrap() {
+        "null" => value.is_null(),
         "array" => value.is_array(),
         "boolean" => value.is_boolean(),
         "integer" => value.is_i64() || value.is_u64(),
@@ -121,6 +125,22 @@ fn matches(pattern: &str, text: &str) -> bool {
             ["en-us", "es-us"].contains(&text.to_lowercase().as_str())
         }
         ("^SUCCESS$", _) => text == "SUCCESS",
+        ("^live$", _) => text == "live",
+        ("^ready$", _) => text == "ready",
+        ("^utterances$", _) => text == "utterances",
+        ("^(version=)?1$", _) => ["1", "version=1"].contains(&text),
+        ("^(format=)?(csv|jsonl)$", _) => {
+            ["csv", "jsonl"].contains(&text.trim_start_matches("format="))
+        }
+        ("^(dt=)?[0-9]{4}-[0-9]{2}-[0-9]{2}$", _) => {
+            let date = text.trim_start_matches("dt=");
+            date.len() == 10 && date.parse::<jiff::civil::Date>().is_ok()
+        }
+        ("^hr=[0-9]{2}(/mi=00)?$", _) => text.starts_with("hr="),
+        ("^[0-9A-HJKMNP-TV-Z]{26}$", _) => {
+            let is_good = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
+            text.len() == 26 && text.bytes().all(is_good)
+        }
         ("^antiphon$", _) => text == "antiphon",
         (_, Some(words))
             if words

@@ -11,7 +11,7 @@ async fn probes_tell_life_and_readiness_apart() {
     let world = World::new();
     assert_eq!(
         world.get("/health/ready").await.json(),
-        json!({"status": "ready"})
+        json!({"status": "ready", "store": "off"})
     );
     world.state.draining.cancel();
     assert_eq!(

@@ -104,7 +104,7 @@ fn the_services_are_put_together_as_configured() {
         .replace("one key", "one-key")
         .replace("another key", "another-key");
     let upstream = with(&text).unwrap().upstream;
-    let metrics = upstream::metrics::Metrics::register(&prometheus::Registry::new()).unwrap();
+    let metrics = upstream::metrics::Metrics::register(&Registry::new()).unwrap();
     let trust = upstream::trust::Trust::new(None).unwrap();
     let routes = crate::services::routes(&upstream, &trust, &Arc::new(metrics));
     let routes = routes.map_err(|(_, error)| error).unwrap();
