@@ -14,8 +14,8 @@ PYTHON  := $(BUILD)/python/bin/python
 CARGO   ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt tidy clippy doc deny purity docs bench load runs chaos long drain \
-	overload fuzz oracles clean-tools
+.PHONY: help demo test check fmt tidy clippy doc deny purity docs bench load delivery-load runs \
+	chaos long drain overload fuzz oracles clean-tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -30,10 +30,11 @@ test: ## every test but load and fuzz, with the oracles
 	$(CARGO) test --package antiphon-call --features planted --test planted --quiet
 	$(MAKE) --no-print-directory oracles
 
-oracles: $(PYTHON) ## what others say: twilio, assemblyai, deepgram, vosk, streamdouble, schemathesis, promtool, sipp
+oracles: $(PYTHON) ## what others say: twilio, assemblyai, deepgram, vosk, standardwebhooks, streamdouble, schemathesis, promtool, sipp, node
 	@deploy/install promtool
 	@deploy/install sipp
-	$(CARGO) build --quiet --workspace --bins --tests
+	@deploy/install node
+	$(CARGO) build --quiet --workspace --bins --tests --examples
 	$(PYTHON) tests/oracles/run.py
 
 check: fmt tidy clippy doc deny purity ## formatting, house rules, lints, documentation, licences, arrows
@@ -63,14 +64,19 @@ purity: ## the pure crates know no runtime; what ships knows no simulator
 docs: ## write the generated documents anew
 	UPDATE_DOCS=1 $(CARGO) test --quiet -p antiphon-gateway
 
-bench: ## the per-frame path piece by piece
+bench: ## the per-frame path piece by piece, and the store with 100,000 utterances
 	$(CARGO) bench -p antiphon-call -p antiphon-ingress
+	$(CARGO) bench -p antiphon-store --bench millions
 
 load: ## CALLS calls of PLATFORM (twilio, siprec) for SECONDS: CPU, memory, latency, loss
 	@deploy/install build
 	$(CARGO) build --release --quiet -p antiphon-gateway -p antiphon-sim
 	target/release/antiphon-sim load --spawn target/release/antiphon \
 		--platform $(PLATFORM) --calls $(CALLS) --seconds $(SECONDS)
+
+delivery-load: runs ## the same with a dead webhook, a full disk, a locked database: as without
+	@deploy/install python
+	$(RUN) load $(SPAWN) --compare --platform $(PLATFORM) --calls $(CALLS) --seconds $(SECONDS)
 
 chaos: runs ## 100 calls for MINUTES to a SERVICE that breaks (SEED): every word heard or told as lost
 	$(RUN) chaos $(SPAWN) --minutes $(MINUTES) --service $(SERVICE) --seed $(SEED)

@@ -272,6 +272,7 @@ fn config(port: u16, service: &Running) -> anyhow::Result<Config> {
          [[api_keys]]\nid = \"{API_ID}\"\nsecret = \"{API_SECRET}\"\n\
          [twilio]\nauth_tokens = [\"{AUTH_TOKEN}\"]\n\
          token_secret = \"a secret of the demo, of more than 32 bytes\"\n\
+         [store]\nenabled = false\n\
          [siprec]\nlisten = [\"udp:127.0.0.1:0\"]\n\
          [[siprec.trunks]]\nname = \"demo\"\nsources = [\"127.0.0.0/8\"]\n\
          [upstream.autotranscribe]\nbase_url = \"{}\"\napi_id = \"{}\"\napi_secret = \"{}\"\n",

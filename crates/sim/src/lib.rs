@@ -20,3 +20,4 @@ pub mod runs;
 pub mod service;
 pub mod speech;
 pub mod watch;
+pub mod webhook;

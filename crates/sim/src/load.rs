@@ -4,6 +4,8 @@
 //! measured frame carries a stamp, so that loss, order, damage and latency are read out of the
 //! sound that the service has received.
 
+pub mod beside;
+mod compare;
 pub(crate) mod drops;
 pub mod ear;
 pub(crate) mod ears;
@@ -17,10 +19,11 @@ pub(crate) mod spawn;
 pub mod stamp;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use self::beside::{StoreWish, WebhookWish};
 pub use self::figures::Figures;
 
 use crate::caller::siprec::{Like, Suite, Target};
@@ -99,6 +102,15 @@ pub struct Arguments {
     /// Where the speech service listens; any port when it is 0.
     #[arg(long, default_value = "127.0.0.1:0")]
     service_listen: SocketAddr,
+    /// The webhook of the spawned gateway.
+    #[arg(long, value_enum, default_value_t = WebhookWish::Off)]
+    webhook: WebhookWish,
+    /// The store of the spawned gateway.
+    #[arg(long, value_enum, default_value_t = StoreWish::Ok)]
+    store: StoreWish,
+    /// Run it once with each fault of webhook and store, and compare that with runs without.
+    #[arg(long, requires = "spawn")]
+    compare: bool,
     /// Write the figures to this file as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -124,13 +136,13 @@ enum Tls {
 /// # Errors
 /// When it could not be run, or anything was lost, damaged or refused.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let json = arguments.json.clone();
+    if arguments.compare {
+        let figures = compare::compare(&arguments).await?;
+        return write(arguments.json.as_deref(), &figures);
+    }
     let figures = run::run(&arguments).await?;
     print!("{}", figures.table());
-    if let Some(path) = json {
-        let text = serde_json::to_string_pretty(&figures)?;
-        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    }
+    write(arguments.json.as_deref(), &figures)?;
     for doubt in figures.doubts() {
         eprintln!("Throw this run away: {doubt}.");
     }
@@ -138,6 +150,14 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     anyhow::ensure!(faults.is_empty(), "{}", counted(&faults));
     Ok(())
 }
+
+/// Writes figures for other programs, if that was asked for.
+fn write(path: Option<&Path>, figures: &impl serde::Serialize) -> anyhow::Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let text = serde_json::to_string_pretty(figures)?;
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
 /// Each fault once, with how often it occurred.
 fn counted(faults: &[String]) -> String {
     let mut times = std::collections::BTreeMap::<&str, usize>::new();

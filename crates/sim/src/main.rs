@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use sim::caller::{siprec, twilio};
 use sim::service::{assemblyai, autotranscribe, deepgram, vosk};
-use sim::{demo, load, runs, watch};
+use sim::{demo, load, runs, watch, webhook};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Callers and speech services that are not real.
@@ -39,6 +39,8 @@ enum Command {
     Service(Service),
     /// Watch a running gateway.
     Watch(watch::Arguments),
+    /// Receive what a gateway delivers, and misbehave if asked to.
+    Webhook(webhook::args::WebhookArgs),
 }
 
 #[derive(Subcommand)]
@@ -101,6 +103,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Service(Service::Vosk(arguments)) => vosk::args::run(arguments, stop()).await,
         Command::Watch(arguments) => watch::run(arguments).await,
+        Command::Webhook(arguments) => webhook::args::run(arguments, stop()).await,
     }
 }
 

@@ -14,7 +14,7 @@ pub mod chaos;
 mod client;
 pub mod deepgram;
 mod dialect;
-mod door;
+pub(crate) mod door;
 mod driver;
 mod ear;
 pub mod faults;

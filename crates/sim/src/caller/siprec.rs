@@ -227,6 +227,13 @@ impl SiprecCall {
         }
     }
 
+    /// From now on the recording server's requests of that method get no answer.
+    pub fn ignore(&self, method: &str) {
+        for dialog in &self.dialogs {
+            lock(&dialog.0).unanswered.push(method.to_owned());
+        }
+    }
+
     /// Which sides are sent from now on; the others' lines carry nothing.
     pub fn set_sides(&mut self, sides: &[Side]) {
         self.sides = sides.to_vec();

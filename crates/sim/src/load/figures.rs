@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::beside::Aside;
 use super::ear::Counts;
 use super::fleet::Log;
 use super::meter::Reading;
@@ -32,6 +33,8 @@ pub struct Figures {
     pub latency: Micros,
     /// What the gateway's process cost; missing without its process id.
     pub cost: Option<Cost>,
+    /// What came of store and webhook; missing where the gateway is not ours.
+    pub aside: Option<Aside>,
     /// Commands that were refused, in words.
     pub refused: Vec<String>,
 }

@@ -1,7 +1,7 @@
 //! One load run from the first process to the last answer.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use super::beside::{Aside, Beside};
 use super::ears::Ears;
 use super::figures::{Cost, Heard, Micros, Sent, Setup};
 use super::fleet::{Fleet, Log};
@@ -60,6 +61,10 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<Figures> {
     let (calls, setup) = (ramped.guids.len(), ramped.setup());
     let dropped = drops::at(&ramped.ports());
     ramped.hang_up().await?;
+    let aside = match &stage.spawned {
+        None => None,
+        Some(_) => Some(Aside::read(&stage.gateway).await?),
+    };
     stage.strike().await?;
     let legs = calls as u64 * 2;
     let cost = idle
@@ -72,6 +77,7 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<Figures> {
     figures.legs = legs;
     figures.seconds = watched.seconds;
     figures.cost = cost;
+    figures.aside = aside;
     Ok(figures)
 }
 
@@ -82,6 +88,7 @@ struct Stage {
     meter: Option<Meter>,
     gateway: Gateway,
     origin: Origin,
+    _beside: Beside,
     _certificate: Option<Certificate>,
 }
 
@@ -107,18 +114,9 @@ impl Stage {
             Tls::Both | Tls::Upstream => Some(Certificate::new()?),
         };
         let service = serve(arguments, certificate.as_ref(), ears).await?;
-        let spawned = match &arguments.spawn {
-            None => None,
-            Some(program) => {
-                let url = service.url();
-                Some(Spawned::start(&wanted(
-                    arguments,
-                    program,
-                    &url,
-                    certificate.as_ref(),
-                ))?)
-            }
-        };
+        let mut beside = Beside::start(arguments.webhook, arguments.store).await?;
+        let url = service.url();
+        let spawned = spawned(arguments, &beside.toml(), &url, certificate.as_ref())?;
         let ca: Option<PathBuf> = match &spawned {
             None => arguments.ca.clone(),
             Some(_) => certificate
@@ -149,6 +147,9 @@ impl Stage {
             (None, None) => anyhow::bail!("which gateway? give --spawn or --api"),
         };
         gateway.ready(READY).await?;
+        if let Some(spawned) = &spawned {
+            beside.strike(spawned, &gateway).await?;
+        }
         let tls = tls::client_config(ca.as_deref())?;
         let origin = match arguments.platform {
             Platform::Siprec => {
@@ -168,6 +169,7 @@ impl Stage {
             meter: pid.map(Meter::new),
             gateway: gateway.on(origin.namespace()),
             origin,
+            _beside: beside,
             _certificate: certificate,
         })
     }
@@ -357,14 +359,18 @@ async fn serve(
     .await
 }
 
-fn wanted<'a>(
-    arguments: &'a Arguments,
-    program: &'a Path,
-    service: &'a str,
-    certificate: Option<&'a Certificate>,
-) -> Wanted<'a> {
+/// The gateway, if there is to be one of our own; `more` is configuration.
+fn spawned(
+    arguments: &Arguments,
+    more: &str,
+    service: &str,
+    certificate: Option<&Certificate>,
+) -> anyhow::Result<Option<Spawned>> {
+    let Some(program) = &arguments.spawn else {
+        return Ok(None);
+    };
     let both = certificate.filter(|_| arguments.tls == Tls::Both);
-    Wanted {
+    let wanted = Wanted {
         program,
         cpu: arguments.gateway_cpu,
         service,
@@ -372,7 +378,9 @@ fn wanted<'a>(
         platform: arguments.platform,
         ca: certificate.map(|certificate| certificate.cert.as_path()),
         tls: both.map(|certificate| (certificate.cert.as_path(), certificate.key.as_path())),
-    }
+        more,
+    };
+    Spawned::start(&wanted).map(Some)
 }
 
 #[cfg(test)]

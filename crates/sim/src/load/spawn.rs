@@ -54,6 +54,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) ca: Option<&'a Path>,
     /// Certificate and key of the gateway's own side.
     pub(crate) tls: Option<(&'a Path, &'a Path)>,
+    /// Further sections of its configuration.
+    pub(crate) more: &'a str,
 }
 
 impl Spawned {
@@ -93,14 +95,13 @@ impl Spawned {
         };
         let config = folder.join("antiphon.toml");
         fs::write(&config, write(address, &facts))?;
-        let mut command = match cpu {
-            None => Command::new(program),
-            Some(cpu) => {
-                let mut command = Command::new("taskset");
-                command.args(["-c", &cpu.to_string()]).arg(program);
-                command
-            }
-        };
+        // When its files may not grow any more, it shall be told so by errors only.
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]);
+        if let Some(cpu) = cpu {
+            command.args(["taskset", "-c", &cpu.to_string()]);
+        }
+        command.arg(program);
         let child = command.args(["serve", "--config"]).arg(&config).spawn();
         let child = child.with_context(|| format!("cannot run {}", program.display()))?;
         Ok(Self {
@@ -113,6 +114,11 @@ impl Spawned {
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where its configuration is, and what it keeps.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Asks it to end and waits.
@@ -200,7 +206,8 @@ fn configuration(wanted: &Wanted<'_>, address: SocketAddr, facts: &Facts) -> Str
          api_id = \"load\"\napi_secret = \"load\"\nchunk = \"{chunk}\"\n\
          [limits]\nrequests_per_second = 100000\nrequests_burst = 100000\n\
          [shutdown]\ndrain_timeout = \"1s\"\n\
-         [log]\nlevel = \"warn\"\n",
+         [log]\nlevel = \"warn\"\n\
+         {more}",
         base = facts.base,
         id = facts.api_key.0,
         secret = facts.api_key.1,
@@ -210,6 +217,7 @@ fn configuration(wanted: &Wanted<'_>, address: SocketAddr, facts: &Facts) -> Str
         ca = ca.unwrap_or_default(),
         service = wanted.service,
         chunk = wanted.chunk,
+        more = wanted.more,
     )
 }
 
@@ -229,6 +237,7 @@ mod tests {
             platform: Platform::Siprec,
             ca: Some(&certificate.cert),
             tls: Some((&certificate.cert, &certificate.key)),
+            more: "[store]\nenabled = false\n",
         };
         let facts = Facts {
             base: "https://127.0.0.1:8080".to_owned(),

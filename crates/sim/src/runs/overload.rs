@@ -7,7 +7,7 @@ mod figures;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
@@ -20,7 +20,7 @@ use super::service::{self, Upstream, Which};
 use super::stage::{self, Stage};
 use super::toml::Toml;
 use super::verdict::conclude;
-use super::witness::Witness;
+use super::witness::{Seen, Witness};
 use super::{Platforms, Switches};
 use crate::load::drops;
 use crate::load::ears::Ears;
@@ -31,6 +31,9 @@ const TAIL: Duration = Duration::from_secs(1);
 
 /// Offers under way at once; one more waits for its turn.
 const OFFERS_MAX: usize = 500;
+
+/// An offer that is not answered within this is not refused cleanly.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// A call that comes once there is room must be taken within this.
 const RECOVERY_MAX: Duration = Duration::from_secs(2);
@@ -83,6 +86,7 @@ async fn play(arguments: &Arguments) -> anyhow::Result<Figures> {
     let mut callers = muster(&mut stage, calls, arguments.rate).await?;
     let meter = stage.meter();
     stage.fleet.stamp(true).await;
+    let gaps = witness.with(Seen::gaps);
     let before = meter.read()?;
     let wave = surge(&mut stage, arguments).await?;
     let after = meter.read()?;
@@ -107,10 +111,7 @@ async fn play(arguments: &Arguments) -> anyhow::Result<Figures> {
     figures.seconds = arguments.seconds;
     figures.kernel_drops = kernel_drops;
     figures.bytes = bytes;
-    figures.gaps = witness.with(|seen| {
-        let streams = seen.streams.values();
-        streams.map(|told| told.gaps.len() as u64).sum()
-    });
+    figures.gaps = witness.with(Seen::gaps) - gaps;
     running.stop().await;
     Ok(figures)
 }
@@ -124,14 +125,19 @@ async fn surge(stage: &mut Stage, arguments: &Arguments) -> anyhow::Result<Wave>
     let until = Instant::now() + Duration::from_secs(arguments.seconds);
     let room = Arc::new(Semaphore::new(OFFERS_MAX));
     let (mut offers, mut wave) = (JoinSet::new(), Wave::default());
+    let half = until - Duration::from_secs(arguments.seconds) / 2;
     while Instant::now() < until {
         pace.tick().await;
+        if wave.half.is_none() && Instant::now() > half {
+            wave.half = Some(stage.meter().read()?);
+        }
         let permit = Arc::clone(&room).acquire_owned().await?;
         let plot = stage.plot().await?;
         offers.spawn(async move {
             let _permit = permit;
             let asked = std::time::Instant::now();
-            let dialled = plot.dial(Spoken::Stamps).await;
+            let dialled = timeout(ANSWER_MAX, plot.dial(Spoken::Stamps)).await;
+            let dialled = dialled.unwrap_or_else(|_| Err(anyhow::anyhow!("no answer in time")));
             let refusal = dialled.as_ref().err().map(Refusal::of);
             (refusal, asked.elapsed(), dialled.ok())
         });
@@ -153,18 +159,21 @@ async fn recover(stage: &mut Stage, callers: &mut Vec<Caller>) -> anyhow::Result
     for _ in 0..2.min(callers.len()) {
         callers.remove(0).hang_up().await?;
         let free = Instant::now();
+        let mut refusal = None;
         let taken = timeout(RECOVERY_MAX, async {
             loop {
                 let plot = stage.plot().await?;
                 match plot.dial(Spoken::Stamps).await {
                     Ok(caller) => return anyhow::Ok(caller),
-                    Err(_) => sleep(Duration::from_millis(10)).await,
+                    Err(error) => refusal = Some(error),
                 }
+                sleep(Duration::from_millis(10)).await;
             }
         });
-        let caller = taken
-            .await
-            .context("nobody is taken though there is room")??;
+        let caller = taken.await.map_err(|_| {
+            let refusal = refusal.unwrap_or_else(|| anyhow::anyhow!("no answer in time"));
+            refusal.context("nobody is taken though there is room")
+        })??;
         longest = longest.max(free.elapsed());
         let started = caller.start().await?;
         ensure!(started.is_ok(), "the first start: {}", started.complaint());

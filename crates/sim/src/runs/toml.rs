@@ -26,6 +26,8 @@ impl Toml {
             .number("limits", "requests_burst", 100_000)
             .number("limits", "events_ring_max", 1_000_000)
             .text("log", "level", "error")
+            // Callers, service and gateway are on one machine: that it is busy says nothing.
+            .text("overload", "lag_max", "0s")
             .text("upstream", "service", upstream.name);
         let section = format!("upstream.{}", upstream.name);
         for (key, value) in &upstream.keys {
@@ -33,6 +35,8 @@ impl Toml {
         }
         // How many sockets a minute an account may open is not what a run is about.
         toml.number(&section, "opens_per_minute", 0);
+        // Nor is what is kept: `antiphon-sim load --store` measures that.
+        toml.raw("store", "enabled", "false".to_owned());
         toml
     }
 

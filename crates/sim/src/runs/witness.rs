@@ -104,6 +104,12 @@ impl Seen {
         self.endings.values().sum()
     }
 
+    /// Stretches that were told as lost, pieces of one counted apart.
+    pub(super) fn gaps(&self) -> u64 {
+        let streams = self.streams.values();
+        streams.map(|told| told.gaps.len() as u64).sum()
+    }
+
     /// Of all legs that ended, in samples or frames.
     pub(super) fn legs(&self, counter: &str) -> u64 {
         self.legs.get(counter).copied().unwrap_or(0)

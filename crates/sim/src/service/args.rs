@@ -266,7 +266,7 @@ fn role(text: &str) -> anyhow::Result<Role> {
 }
 
 /// A number and ms, s, m or h.
-pub(super) fn duration(text: &str) -> anyhow::Result<Duration> {
+pub(crate) fn duration(text: &str) -> anyhow::Result<Duration> {
     let digits = text
         .find(|letter: char| !letter.is_ascii_digit())
         .unwrap_or(text.len());

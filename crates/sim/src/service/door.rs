@@ -32,27 +32,27 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Lets connections in, with TLS or without.
-pub(super) struct Door {
+pub(crate) struct Door {
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     handshakes: JoinSet<io::Result<(Wire, SocketAddr)>>,
 }
 
 /// A connection, with TLS or without.
-pub(super) enum Wire {
+pub(crate) enum Wire {
     Plain(Line),
     Tls(Box<TlsStream<Line>>),
 }
 
 /// A TCP connection with a lever.
-pub(super) struct Line {
+pub(crate) struct Line {
     tcp: TcpStream,
     lever: Lever,
 }
 
 /// Breaks the connection it belongs to.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Lever(Arc<AtomicU8>);
+pub(crate) struct Lever(Arc<AtomicU8>);
 
 /// All is well; the other states of a [`Lever`] are below.
 const BLACK_HOLE: u8 = 1;
@@ -60,7 +60,7 @@ const RESET: u8 = 2;
 const TEAR: u8 = 3;
 
 impl Door {
-    pub(super) fn new(listener: TcpListener, files: Option<&TlsFiles>) -> anyhow::Result<Self> {
+    pub(crate) fn new(listener: TcpListener, files: Option<&TlsFiles>) -> anyhow::Result<Self> {
         let tls = files.map(acceptor).transpose()?;
         Ok(Self {
             listener,
@@ -126,17 +126,17 @@ impl Listener for Door {
 
 impl Lever {
     /// From now on nothing that comes is seen, so nothing is answered either.
-    pub(super) fn black_hole(&self) {
+    pub(crate) fn black_hole(&self) {
         self.0.store(BLACK_HOLE, Ordering::Relaxed);
     }
 
     /// Makes the end of the connection a reset.
-    pub(super) fn reset(&self) {
+    pub(crate) fn reset(&self) {
         self.0.store(RESET, Ordering::Relaxed);
     }
 
     /// Half of what is written next gets through, and then the connection is reset.
-    pub(super) fn tear(&self) {
+    pub(crate) fn tear(&self) {
         self.0.store(TEAR, Ordering::Relaxed);
     }
 

@@ -60,6 +60,8 @@ pub(super) struct Dialog {
     offering: bool,
     /// How the next requests with that method are refused.
     pub(super) refusals: VecDeque<(String, u16)>,
+    /// Methods of requests that get no answer at all.
+    pub(super) unanswered: Vec<String>,
     headers: Vec<(String, String)>,
     edit: Option<Edit>,
     challenge: Option<Challenge>,
@@ -110,6 +112,7 @@ impl Dialog {
             inviting: false,
             offering: false,
             refusals: VecDeque::new(),
+            unanswered: Vec::new(),
             headers: options.headers.clone(),
             edit: options.edit.clone(),
             challenge: options.challenge.clone(),
@@ -226,6 +229,13 @@ impl Dialog {
 
     /// Answers what the recording server asks.
     pub(super) fn hear(&mut self, request: &Message) -> Reaction {
+        if self
+            .unanswered
+            .iter()
+            .any(|method| method == request.method())
+        {
+            return Reaction::default();
+        }
         let refused = |(method, _): &(String, u16)| method == request.method();
         if let Some(at) = self.refusals.iter().position(refused) {
             let (_, status) = self.refusals.remove(at).unwrap_or_default();
