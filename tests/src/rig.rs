@@ -306,6 +306,7 @@ pub fn config_text(service_url: &str, more: &str) -> String {
          [[api_keys]]\nid = \"{API_ID}\"\nsecret = \"{API_SECRET}\"\n\
          [twilio]\nauth_tokens = [\"{AUTH_TOKEN}\"]\ntoken_secret = \"{TOKEN_SECRET}\"\n\
          [upstream.autotranscribe]\nbase_url = \"{service_url}\"\napi_id = \"{}\"\napi_secret = \"{}\"\nburst = \"60s\"\n\
+         [store]\nenabled = false\n\
          [limits]\nrequests_per_second = 100000\nrequests_burst = 100000\n\
          [overload]\nlag_max = \"0s\"\n",
         service_config().api_id,

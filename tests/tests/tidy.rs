@@ -13,12 +13,14 @@ const BANNED_IN_NAMES: [&str; 9] = [
 ];
 
 /// Foreign protocol crates, each with the only files that may name it.
-const NAMED_ONCE: [(&str, &[&str]); 11] = [
+const NAMED_ONCE: [(&str, &[&str]); 13] = [
     ("audio_codec_algorithms", &["call/src/audio.rs"]),
+    ("parquet", &["gateway/src/export/columns.rs"]),
     ("roxmltree", &["siprec/src/metadata"]),
     ("rsip", &["siprec/src/message/typed.rs"]),
     ("rtc_srtp", &["rtp/src/srtp"]),
     ("rtp_rs", &["rtp/src/packet.rs"]),
+    ("rusqlite", &["store/src/sqlite"]),
     ("webrtc_sdp", &["siprec/src/offer"]),
     (
         "tokio_tungstenite",
@@ -27,7 +29,15 @@ const NAMED_ONCE: [(&str, &[&str]); 11] = [
     ("jsonwebtoken", &["ingress/src/twilio/token.rs"]),
     ("utoipa", &["gateway/src/api/"]),
     ("governor", &["gateway/src/api/"]),
-    ("reqwest", &["upstream/src/ask.rs", "sim/"]),
+    (
+        "reqwest",
+        &[
+            "delivery/src/client",
+            "gateway/src/remote.rs",
+            "upstream/src/ask.rs",
+            "sim/",
+        ],
+    ),
 ];
 
 struct Source {

@@ -164,8 +164,6 @@ async fn sbcs_that_refuse_are_told_of_without_their_numbers() {
         .await;
     let guid = call.guid();
     for status in [401, 407, 488, 500] {
-        // Of two legs each may ask.
-        call.refuse("INVITE", status);
         call.refuse("INVITE", status);
         let start = start(&guid);
         let started = call.silence_while(world.api.start(&start)).await;

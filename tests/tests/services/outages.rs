@@ -100,14 +100,18 @@ async fn an_outage_that_is_so_long_that_it_is_told(protocol: Protocol) {
     story.cut_off(503).await;
     story.until_count("streamDegraded", "customer", 1).await;
     story.until_count("streamDegraded", "agent", 1).await;
-    assert_eq!(story.shown(Role::Customer).await["state"], "degraded");
+    story
+        .until_shown(Role::Customer, |shown| shown["state"] == "degraded")
+        .await;
     assert_eq!(story.metric("streams_degraded").await, 2.0);
     story.say("customer-pay").await;
     story.restore().await;
     story.until_heard().await;
     story.after().await;
     assert_eq!(story.metric("streams_degraded").await, 0.0);
-    assert_eq!(story.shown(Role::Customer).await["state"], "ready");
+    story
+        .until_shown(Role::Customer, |shown| shown["state"] == "ready")
+        .await;
     let told = story.end(1000).await;
     assert_eq!(of(&told, "streamDegraded", "").len(), 2, "once an outage");
     assert!(of(&told, "gap", "").is_empty());

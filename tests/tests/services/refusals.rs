@@ -138,7 +138,9 @@ async fn a_credential_that_is_refused(protocol: Protocol) {
         name(protocol)
     );
     rig::shown::until_metric(&story.world, &state, |state| state > 0.0).await;
-    assert_eq!(story.shown(Role::Customer).await["state"], "opening");
+    story
+        .until_shown(Role::Customer, |shown| shown["state"] == "opening")
+        .await;
     story.restore().await;
     story.until_heard().await;
     story.after().await;

@@ -180,8 +180,9 @@ async fn where_a_second_socket_is_not_had_the_first_lasts_until_it_is_ended() {
     story.after().await;
     story.until_count("streamReady", "customer", 2).await;
     story.until_count("streamReady", "agent", 2).await;
-    let shown = story.shown(Role::Customer).await;
-    assert_eq!(shown["state"], "ready");
+    story
+        .until_shown(Role::Customer, |shown| shown["state"] == "ready")
+        .await;
     story.books_balance().await;
     let told = story.end_as_it_is(1000).await;
     assert!(of(&told, "gap", "").is_empty());

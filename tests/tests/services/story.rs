@@ -295,6 +295,12 @@ impl Story {
         stream(&self.world.call(&self.guid).await, role).clone()
     }
 
+    /// Waits until a role's stream is shown so: an event is told a moment before.
+    pub(crate) async fn until_shown(&self, role: Role, so: impl Fn(&Value) -> bool) {
+        let shown = async { while !so(&self.shown(role).await) {} };
+        rig::eventually(&format!("the {role:?}'s stream to be shown so"), shown).await;
+    }
+
     /// One number out of `/metrics`.
     pub(crate) async fn metric(&self, series: &str) -> f64 {
         self.world

@@ -73,11 +73,9 @@ async fn a_credential_that_is_refused_turns_all_streams_to_the_other(protocol: P
     story.until_heard().await;
     story.until_count("streamReady", "agent", 2).await;
     for role in [Role::Customer, Role::Agent] {
-        let shown = story.shown(role).await;
-        assert_eq!(
-            (&shown["state"], &shown["service"]),
-            (&"ready".into(), &name(other(protocol)).into())
-        );
+        let so =
+            |shown: &Value| shown["state"] == "ready" && shown["service"] == name(other(protocol));
+        story.until_shown(role, so).await;
     }
     assert_eq!(story.counted("breaker_openings_total").await, 1.0);
     let series = format!("failovers_total{{service=\"{}\"}}", name(other(protocol)));

@@ -1,21 +1,21 @@
 //! Starts and stops that follow or overtake each other, and the end of the call.
 
-use rig::World;
 use sim::control::Answer;
 
-use crate::scenes::{GOODBYES, GREETINGS, assert_heard, converse};
+use crate::scenes::assert_heard;
 use crate::support::over;
+use crate::words::{ASIDES, GOODBYES, GREETINGS, converse, recording};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_said_between_a_stop_and_the_next_start_is_not_heard() {
-    let world = World::recording().await;
+    let world = recording().await;
     let mut call = world.record().await;
     let guid = call.guid();
-    converse(&world, &mut call, ["customer-pay", "agent-sorry"]).await;
+    converse(&world, &mut call, ASIDES).await;
     world.start(&mut call).await;
     converse(&world, &mut call, GREETINGS).await;
     world.stop(&mut call).await;
-    converse(&world, &mut call, ["customer-card", "agent-read-back"]).await;
+    converse(&world, &mut call, ASIDES).await;
     world.start(&mut call).await;
     converse(&world, &mut call, GOODBYES).await;
     world.stop(&mut call).await;
@@ -25,7 +25,7 @@ async fn what_is_said_between_a_stop_and_the_next_start_is_not_heard() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_that_do_not_fit_the_state_are_told_so() {
-    let world = World::recording().await;
+    let world = recording().await;
     let mut call = world.record().await;
     let guid = call.guid();
     assert_eq!(world.try_stop(&guid).await.code(), Some("409-201"));
@@ -38,7 +38,7 @@ async fn commands_that_do_not_fit_the_state_are_told_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_that_meets_the_bye_is_answered_as_one_or_the_other_was_first() {
-    let world = World::recording().await;
+    let world = recording().await;
     for _ in 0..8 {
         let mut call = world.record().await;
         let guid = call.guid();

@@ -1,11 +1,11 @@
 //! Whoever's messages they are, each party is heard as who it is, and the API says why.
 
-use rig::World;
 use sim::caller::siprec::{Like, Options};
 use sim::speech::Role;
 
-use crate::scenes::{GREETINGS, assert_heard, converse, grounds, leg_of, trunk, until_legs};
+use crate::scenes::{assert_heard, grounds, leg_of, trunk, until_legs};
 use crate::support::{heard, over};
+use crate::words::{GREETINGS, converse, recording, recording_with, say};
 
 /// For equipment that does not say SIPREC.
 const ANYBODY: &str = "accept_anyway = true";
@@ -17,7 +17,7 @@ async fn told_apart(
     reasons: [&str; 2],
     confidence: &str,
 ) {
-    let world = World::recording_with(&trunk(keys)).await;
+    let world = recording_with(&trunk(keys)).await;
     let mut call = world.record_with(change).await;
     let guid = call.guid();
     let idle = until_legs(&world, &guid, 2).await;
@@ -181,7 +181,7 @@ async fn who_calls_may_be_the_agent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metaswitch_s_only_line_is_both_parties_mixed() {
-    let world = World::recording().await;
+    let world = recording().await;
     let mut call = world
         .record_with(|options| options.like = Like::Metaswitch)
         .await;
@@ -192,7 +192,7 @@ async fn metaswitch_s_only_line_is_both_parties_mixed() {
     assert_eq!(grounds(leg_of(&shown, "mixed")), expected, "{shown:#}");
     assert_eq!(shown["streams"][0]["role"], "mixed");
     for id in GREETINGS {
-        world.say(&mut call, id).await;
+        say(&world, &mut call, id).await;
     }
     world.stop(&mut call).await;
     assert_eq!(heard(&world, &guid, Role::Customer), GREETINGS);

@@ -3,8 +3,9 @@
 use rig::World;
 use sim::caller::siprec::{Identifiers, Like, SiprecCall};
 
-use crate::scenes::{GOODBYES, GREETINGS, assert_heard, converse, trunk, until_legs};
+use crate::scenes::{assert_heard, trunk, until_legs};
 use crate::support::{over, packets, until_metric};
+use crate::words::{GOODBYES, GREETINGS, converse, recording, recording_with, word};
 
 async fn record(world: &World, ids: &Identifiers) -> SiprecCall {
     let same = |options: &mut sim::caller::siprec::Options| options.identifiers = ids.clone();
@@ -13,7 +14,7 @@ async fn record(world: &World, ids: &Identifiers) -> SiprecCall {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_sbcs_that_record_one_call_the_newer_is_heard() {
-    let world = World::recording().await;
+    let world = recording().await;
     let ids = Identifiers::random();
     let guid = ids.ucid.decimal();
     let mut older = record(&world, &ids).await;
@@ -23,15 +24,15 @@ async fn of_two_sbcs_that_record_one_call_the_newer_is_heard() {
     world.start(&mut newer).await;
     let spoken = tokio::join!(
         older.converse(
-            &rig::phrase("customer-pay").samples,
-            &rig::phrase("agent-sorry").samples
+            &word("customer-aside").samples,
+            &word("agent-aside").samples
         ),
         async { converse(&world, &mut newer, GREETINGS).await },
     );
     spoken.0.unwrap();
     world.stop(&mut newer).await;
     assert_heard(&world, &guid, &[GREETINGS]);
-    until_metric(&world, &packets("retired"), |count| count > 100.0).await;
+    until_metric(&world, &packets("retired"), |count| count > 40.0).await;
     // The end of the older one is not the end of the call.
     older.hang_up().await.unwrap();
     world.start(&mut newer).await;
@@ -43,7 +44,7 @@ async fn of_two_sbcs_that_record_one_call_the_newer_is_heard() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_phone_s_forks_end_one_after_the_other_and_the_call_with_the_last() {
-    let world = World::recording_with(&trunk("accept_anyway = true")).await;
+    let world = recording_with(&trunk("accept_anyway = true")).await;
     let mut call = world.record_with(|options| options.like = Like::Bib).await;
     let guid = call.guid();
     until_legs(&world, &guid, 2).await;
@@ -63,7 +64,7 @@ async fn a_phone_s_forks_end_one_after_the_other_and_the_call_with_the_last() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_beside_each_other_do_not_hear_each_other() {
-    let world = World::recording().await;
+    let world = recording().await;
     let (mut one, mut other) = tokio::join!(world.record(), world.record());
     let guids = [one.guid(), other.guid()];
     world.start(&mut one).await;

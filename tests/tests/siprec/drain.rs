@@ -3,8 +3,9 @@
 use rig::{World, eventually};
 use sim::caller::siprec::{Event, Message, RawDialog};
 
-use crate::scenes::{GOODBYES, GREETINGS, PATIENCE, ask, assert_heard, converse, refusal};
+use crate::scenes::{PATIENCE, ask, assert_heard, refusal};
 use crate::support::{over, until_metric};
+use crate::words::{GOODBYES, GREETINGS, converse, recording, recording_with};
 
 async fn options(world: &World, transport: &str) -> Message {
     let mut to = world.recording_options();
@@ -28,7 +29,7 @@ async fn until_draining(world: &World) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn options_tell_how_many_calls_there_are() {
-    let world = World::recording().await;
+    let world = recording().await;
     for transport in ["udp", "tcp"] {
         let answer = options(&world, transport).await;
         assert_eq!(calls(&answer), (200, Some("0")));
@@ -48,7 +49,7 @@ async fn options_tell_how_many_calls_there_are() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_draining_no_session_is_taken_and_a_running_one_lives_to_its_end() {
-    let mut world = World::recording().await;
+    let mut world = recording().await;
     let mut call = world.record().await;
     let guid = call.guid();
     world.start(&mut call).await;
@@ -76,7 +77,7 @@ async fn while_draining_no_session_is_taken_and_a_running_one_lives_to_its_end()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stragglers_are_finished_and_told_bye() {
-    let mut world = World::recording_with("[shutdown]\ndrain_timeout = \"100ms\"\n").await;
+    let mut world = recording_with("[shutdown]\ndrain_timeout = \"100ms\"\n").await;
     let mut call = world.record().await;
     let guid = call.guid();
     world.start(&mut call).await;
@@ -94,7 +95,7 @@ async fn stragglers_are_finished_and_told_bye() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_sbc_that_does_not_answer_the_last_bye_does_not_hold_up_the_end() {
     let more = "[siprec]\nclose_timeout = \"200ms\"\n[shutdown]\ndrain_timeout = \"50ms\"\n";
-    let mut world = World::recording_with(more).await;
+    let mut world = recording_with(more).await;
     let mut raw = RawDialog::open(&world.recording_options()).await.unwrap();
     let invite = raw.invite("application/sdp", crate::scenes::SDP.as_bytes());
     let taken = ask(&mut raw, &invite).await;

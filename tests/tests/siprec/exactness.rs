@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use rig::World;
 use rig::told::of;
+use serde_json::Value;
 use sim::caller::siprec::{Codec, First, Options, SiprecCall};
 use sim::network::Conditions;
 use sim::speech::Role;
@@ -14,20 +15,21 @@ use crate::support::{
     SIDE_NAMES, SIDES, SUITES, UNHURRIED, compared, counters, deaf, heard, noise, over, packets,
     streams, transcribed, until_metric,
 };
+use crate::words::{recording, say};
 
 /// Samples that each party says at once.
 const SAID: usize = 16_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_is_transcribed_from_both_lines() {
-    let world = World::recording().await;
+    let world = recording().await;
     let mut call = transcribed(&world, |_| {}).await;
     let guid = call.guid();
-    world.say(&mut call, "customer-greeting").await;
-    world.say(&mut call, "agent-greeting").await;
+    say(&world, &mut call, "customer-hello").await;
+    say(&world, &mut call, "agent-hello").await;
     world.stop(&mut call).await;
-    assert_eq!(heard(&world, &guid, Role::Customer), ["customer-greeting"]);
-    assert_eq!(heard(&world, &guid, Role::Agent), ["agent-greeting"]);
+    assert_eq!(heard(&world, &guid, Role::Customer), ["customer-hello"]);
+    assert_eq!(heard(&world, &guid, Role::Agent), ["agent-hello"]);
     assert_eq!(call.answer_faults(), [""; 0]);
     assert_eq!(call.packets_heard(), 0);
     over(&world, call).await;
@@ -60,7 +62,7 @@ async fn is_exact(world: &World, mut call: SiprecCall) {
             ours.all(|stream| stream.is_closed())
         })
         .await;
-    let mut cuts = Vec::new();
+    let (mut cuts, mut end_ms) = (Vec::new(), u64::MAX);
     for ((side, role), name) in SIDES.into_iter().zip(SIDE_NAMES) {
         let streams = streams(world, &guid, role);
         let [stream] = streams.as_slice() else {
@@ -82,11 +84,15 @@ async fn is_exact(world: &World, mut call: SiprecCall) {
         );
         assert_eq!(stream.complaints, [""; 0]);
         cuts.push(same.cut);
+        end_ms = end_ms.min(same.length as u64 / 8);
     }
     // Both streams begin at the same moment, as far as a busy machine can tell.
     assert!(cuts[0].abs_diff(cuts[1]) <= 400, "{cuts:?}");
     let told = world.told(&guid).await;
-    assert_eq!(of(&told, "gap", "").len(), 0, "{told:?}");
+    // What the network still held back when the stop came is told as lost.
+    let is_before_the_end = |gap: &&Value| gap["toMs"].as_u64().unwrap() + 100 < end_ms;
+    let gaps = of(&told, "gap", "");
+    assert!(!gaps.iter().any(is_before_the_end), "{gaps:?}");
     over(world, call).await;
 }
 

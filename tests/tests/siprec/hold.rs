@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use rig::told::onset;
-use rig::{World, phrase};
+use rig::World;
 use sim::caller::siprec::{Hold, Side, SiprecCall};
 use sim::speech::Role;
 
-use crate::scenes::{GOODBYES, GREETINGS, assert_heard, converse, until_legs};
+use crate::scenes::{assert_heard, until_legs};
 use crate::support::{over, streams};
+use crate::words::{GOODBYES, GREETINGS, converse, onset, recording, word};
 
 /// How far from its place a phrase may be heard, in milliseconds: a listener rounds, and a machine
 /// that stalls lets more time pass than the call's own clock tells.
@@ -23,7 +23,7 @@ fn heard_at(world: &World, guid: &str, role: Role) -> Vec<u64> {
 
 /// Says something before and behind a pause, which is as long for the service as for the parties.
 async fn a_pause_keeps_its_length(pause: impl AsyncFn(&mut SiprecCall)) {
-    let world = World::recording().await;
+    let world = recording().await;
     let mut call = world.record().await;
     let guid = call.guid();
     until_legs(&world, &guid, 2).await;
@@ -92,13 +92,13 @@ async fn lines_that_just_stop_are_silence_of_their_length() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_line_on_hold_is_silence_beside_the_other() {
-    let world = World::recording().await;
+    let world = recording().await;
     let mut call = world.record().await;
     let guid = call.guid();
     until_legs(&world, &guid, 2).await;
     world.start(&mut call).await;
     call.idle(Side::Agent, true).await.unwrap();
-    call.say(Side::Customer, &phrase("customer-greeting").samples)
+    call.say(Side::Customer, &word("customer-hello").samples)
         .await
         .unwrap();
     call.silence(Duration::from_millis(700)).await.unwrap();

@@ -7,10 +7,9 @@ use sim::caller::siprec::{RawDialog, SiprecCall};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::scenes::{
-    GOODBYES, GREETINGS, SDP, ask, assert_heard, converse, refusal, trunk, until_legs,
-};
+use crate::scenes::{SDP, ask, assert_heard, refusal, trunk, until_legs};
 use crate::support::{over, until_metric};
+use crate::words::{GOODBYES, GREETINGS, converse, recording, recording_with};
 
 const BAD: &str = "antiphon_siprec_bad_messages_total";
 
@@ -67,7 +66,7 @@ fn garbage() -> Vec<Vec<u8>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_by_datagrams_harms_no_call() {
-    let world = World::recording().await;
+    let world = recording().await;
     let mut witness = Witness::of(&world).await;
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let target = world.sip_address("udp");
@@ -87,7 +86,7 @@ async fn garbage_by_datagrams_harms_no_call() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_by_streams_harms_no_call() {
-    let world = World::recording().await;
+    let world = recording().await;
     let mut witness = Witness::of(&world).await;
     let target = world.sip_address("tcp");
     let trouble = async {
@@ -112,7 +111,7 @@ async fn garbage_by_streams_harms_no_call() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_and_silent_connections_harm_no_call() {
-    let world = World::recording().await;
+    let world = recording().await;
     let mut witness = Witness::of(&world).await;
     let target = world.sip_address("tcp");
     let trouble = async {
@@ -143,7 +142,7 @@ async fn slow_and_silent_connections_harm_no_call() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_connection_too_many_is_closed() {
-    let world = World::recording_with("[siprec]\nconnections_max = 2\n").await;
+    let world = recording_with("[siprec]\nconnections_max = 2\n").await;
     let mut witness = Witness::of(&world).await;
     let target = world.sip_address("tcp");
     let trouble = async {
@@ -164,7 +163,7 @@ async fn one_connection_too_many_is_closed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_says_nothing_is_closed() {
-    let world = World::recording_with("[siprec]\nconnection_idle_timeout = \"1s\"\n").await;
+    let world = recording_with("[siprec]\nconnection_idle_timeout = \"1s\"\n").await;
     let mut idle = TcpStream::connect(world.sip_address("tcp")).await.unwrap();
     let mut said = Vec::new();
     idle.read_to_end(&mut said).await.unwrap();
@@ -189,7 +188,7 @@ async fn one_session_too_many_is_told_to_come_again() {
         ),
         (trunk("sessions_max = 1"), "the trunk has as many sessions"),
     ] {
-        let world = World::recording_with(&more).await;
+        let world = recording_with(&more).await;
         let call = world.record().await;
         is_full(&world, words).await;
         over(&world, call).await;
@@ -202,7 +201,7 @@ async fn one_session_too_many_is_told_to_come_again() {
 async fn without_ports_a_session_is_told_to_come_again_and_others_are_heard_on() {
     // Its own corner of those that the kernel gives to nobody.
     let pairs = "[siprec]\nrtp_ports = \"11990-11995\"\nrtp_port_quarantine = \"0s\"\n";
-    let world = World::recording_with(pairs).await;
+    let world = recording_with(pairs).await;
     let witness = Witness::of(&world).await;
     assert_eq!(world.metric("antiphon_siprec_ports").await, 2.0);
     is_full(&world, "no port").await;
@@ -217,7 +216,7 @@ async fn without_ports_a_session_is_told_to_come_again_and_others_are_heard_on()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_invites_too_often_is_told_to_come_again() {
-    let world = World::recording_with("[siprec]\ninvites_per_second_max = 1\n").await;
+    let world = recording_with("[siprec]\ninvites_per_second_max = 1\n").await;
     let mut statuses = Vec::new();
     for _ in 0..10 {
         let mut raw = RawDialog::open(&world.recording_options()).await.unwrap();
@@ -237,7 +236,7 @@ async fn a_source_that_invites_too_often_is_told_to_come_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_port_of_a_call_is_given_back() {
-    let world = World::recording_with("[siprec]\nrtp_port_quarantine = \"0s\"\n").await;
+    let world = recording_with("[siprec]\nrtp_port_quarantine = \"0s\"\n").await;
     for _ in 0..3 {
         let call = world.record().await;
         until_legs(&world, &call.guid(), 2).await;

@@ -22,9 +22,11 @@
 //! - packets that are none or mean nothing: `media::what_is_no_packet_*`,
 //!   `media::a_payload_number_*`
 //! - SBCs of every make, and why each line is whose: `dialects::*`
+//! - a call over IPv6: `ipv6::*`
 //! - who decides who speaks: `roles::*`
 //! - how a call may be called: `names::*`
-//! - starts and stops: `commands::*`, `before_start::*`
+//! - starts and stops: `commands::*`, `before_start::*`, and an SBC that does not stop sending:
+//!   `before_start::a_stop_that_the_sbc_*`
 //! - holds, lines that move, come and go: `hold::*`, `transfer::*`
 //! - several sessions of one call: `dialogs::*`
 //! - what is refused, limits, what the network brings: `refusals::*`, `limits::*`, `tls::*`
@@ -40,6 +42,7 @@ mod dialogs;
 mod drain;
 mod exactness;
 mod hold;
+mod ipv6;
 mod limits;
 mod loss;
 mod media;
@@ -53,6 +56,7 @@ mod support;
 mod tls;
 mod transfer;
 mod vanishing;
+mod words;
 
 /// The test whose body is a gateway.
 const GATEWAY: &str = "a_gateway_of_its_own";

@@ -5,8 +5,9 @@ use rig::tasks;
 use sim::caller::siprec::{Edit, Identifiers, Like, Message, SiprecCall};
 use sim::speech::Role;
 
-use crate::scenes::{GREETINGS, assert_heard, converse, until_legs};
+use crate::scenes::{assert_heard, until_legs};
 use crate::support::{over, streams};
+use crate::words::{GREETINGS, converse, recording, recording_with};
 
 /// Each form starts and stops the call, the API shows it under each, and the service is told what
 /// the start wrote.
@@ -26,7 +27,7 @@ async fn goes_by(world: &World, mut call: SiprecCall, forms: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ucid_in_any_form_and_the_call_id_mean_the_call() {
-    let world = World::recording().await;
+    let world = recording().await;
     let call = world.record().await;
     let (decimal, call_id) = (call.guid(), call.call_id());
     let number = |part: &str| part.parse::<u64>().unwrap();
@@ -53,7 +54,7 @@ async fn a_ucid_in_any_form_and_the_call_id_mean_the_call() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cisco_guid_in_any_form_means_the_call() {
-    let world = World::recording().await;
+    let world = recording().await;
     let mut ids = Identifiers::random();
     ids.guid = [867_617_078, 32_318_833, 2_221_801_472, 2_236_962];
     let call = world
@@ -76,7 +77,7 @@ async fn a_cisco_guid_in_any_form_means_the_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_trunk_says_which_identifier_names_the_call() {
     let keys = "identifiers = [\"X-Account\", \"Call-ID\"]";
-    let world = World::recording_with(&crate::scenes::trunk(keys)).await;
+    let world = recording_with(&crate::scenes::trunk(keys)).await;
     let call = world.record().await;
     assert_eq!(world.call(&call.guid()).await["guid"], *call.call_id());
     let header = ("X-Account".to_owned(), "north-7".to_owned());
@@ -90,7 +91,7 @@ async fn the_trunk_says_which_identifier_names_the_call() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_guid_means_no_call() {
-    let world = World::recording_with("[control]\nstart_grace = \"0s\"\n").await;
+    let world = recording_with("[control]\nstart_grace = \"0s\"\n").await;
     let mut call = world.record().await;
     until_legs(&world, &call.guid(), 2).await;
     for unknown in ["00002000010000000001", "nobody@198.51.100.1", "1-2-3-4"] {
@@ -112,7 +113,7 @@ async fn an_unknown_guid_means_no_call() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_waits_for_the_call() {
-    let world = World::recording_with("[control]\nstart_grace = \"30s\"\n").await;
+    let world = recording_with("[control]\nstart_grace = \"30s\"\n").await;
     let ids = Identifiers::random();
     let guid = ids.ucid.decimal();
     let api = world.api.clone();
@@ -130,7 +131,7 @@ async fn a_start_waits_for_the_call() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_waits_for_a_name_that_comes_with_an_update() {
-    let world = World::recording_with("[control]\nstart_grace = \"30s\"\n").await;
+    let world = recording_with("[control]\nstart_grace = \"30s\"\n").await;
     let guid = "0867617078-0032318833-2221801472-0002236962";
     let named_late = Edit::new(move |message: &mut Message| {
         if message.method() == "UPDATE" {
@@ -158,7 +159,7 @@ async fn a_start_waits_for_a_name_that_comes_with_an_update() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn identifiers_are_shown_as_they_came_and_decoded() {
-    let world = World::recording().await;
+    let world = recording().await;
     let ids = Identifiers::random();
     let call = world
         .record_with(|options| options.identifiers = ids.clone())

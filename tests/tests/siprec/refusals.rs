@@ -5,6 +5,7 @@ use sim::caller::siprec::{Like, Message, RawDialog, Start};
 
 use crate::scenes::{PATIENCE, SDP, ask, refusal, trunk, until_legs};
 use crate::support::{over, until_metric};
+use crate::words::{recording, recording_with};
 
 /// A trunk that this machine is not on.
 const ELSEWHERE: &str = "[[siprec.trunks]]\nname = \"other\"\nsources = [\"192.0.2.0/24\"]\n";
@@ -46,7 +47,7 @@ fn offer(text: &str) -> impl FnOnce(&mut Message) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn invites_that_cannot_be_taken_are_told_why() {
-    let world = World::recording().await;
+    let world = recording().await;
     let set = |name: &'static str, value: &'static str| {
         move |invite: &mut Message| {
             invite.set(name, value);
@@ -132,7 +133,7 @@ async fn invites_that_cannot_be_taken_are_told_why() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn offers_without_a_line_that_can_be_received_are_told_why() {
-    let world = World::recording().await;
+    let world = recording().await;
     let with = |line: &str| SDP.split("m=").next().unwrap().to_owned() + line;
     for (line, code, words) in [
         ("m=audio 9 RTP/AVP 18\r\n", "305 ", "G.729"),
@@ -152,13 +153,13 @@ async fn offers_without_a_line_that_can_be_received_are_told_why() {
     }
     refused(&world, offer("v=0\r\n"), (488, ""), None).await;
     refused(&world, offer("hello"), (488, ""), None).await;
-    let secure = World::recording_with(&trunk("srtp = \"require\"")).await;
+    let secure = recording_with(&trunk("srtp = \"require\"")).await;
     refused(&secure, |_| {}, (488, "requires SRTP"), None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_are_no_session_s_are_told_so() {
-    let world = World::recording().await;
+    let world = recording().await;
     let mut raw = raw(&world).await;
     for (method, status) in [
         ("REGISTER", 405),
@@ -183,7 +184,7 @@ async fn requests_that_are_no_session_s_are_told_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_on_no_trunk_is_forbidden() {
-    let world = World::recording_with(ELSEWHERE).await;
+    let world = recording_with(ELSEWHERE).await;
     let refused = refusal(world.try_record(|_| {}).await);
     assert_eq!(refused.status, 403);
     assert!(
@@ -203,7 +204,7 @@ async fn who_is_on_no_trunk_is_forbidden() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_on_no_trunk_may_be_met_with_silence() {
     let silent = format!("[siprec]\nsilent_to_unknown = true\n{ELSEWHERE}");
-    let world = World::recording_with(&silent).await;
+    let world = recording_with(&silent).await;
     for transport in ["udp", "tcp"] {
         let mut options = world.recording_options();
         options.target = world.target(transport);
@@ -222,7 +223,7 @@ async fn who_is_on_no_trunk_may_be_met_with_silence() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trunk_is_found_by_the_user_that_is_called() {
     let more = trunk("users = [\"recorder\"]");
-    let world = World::recording_with(&more).await;
+    let world = recording_with(&more).await;
     assert_eq!(refusal(world.try_record(|_| {}).await).status, 403);
     let mut raw = raw(&world).await;
     let mut invite = raw.invite("application/sdp", SDP.as_bytes());
@@ -232,12 +233,12 @@ async fn a_trunk_is_found_by_the_user_that_is_called() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_say_siprec_is_refused_unless_the_trunk_takes_anybody() {
-    let strict = World::recording().await;
+    let strict = recording().await;
     let dialled = strict.try_record(|options| options.like = Like::Nbr).await;
     assert_eq!(refusal(dialled).status, 421);
     let anyway = "antiphon_siprec_notices_total{kind=\"accepted_anyway\"}";
     assert_eq!(strict.metric(anyway).await, 0.0);
-    let world = World::recording_with(&trunk("accept_anyway = true")).await;
+    let world = recording_with(&trunk("accept_anyway = true")).await;
     let call = world.record_with(|options| options.like = Like::Nbr).await;
     until_legs(&world, &call.guid(), 2).await;
     assert_eq!(world.metric(anyway).await, 1.0);
@@ -249,7 +250,7 @@ async fn who_does_not_say_siprec_is_refused_unless_the_trunk_takes_anybody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_that_comes_too_late_changes_nothing() {
-    let world = World::recording().await;
+    let world = recording().await;
     let mut raw = raw(&world).await;
     let invite = raw.invite("application/sdp", SDP.as_bytes());
     assert_eq!(ask(&mut raw, &invite).await.status(), 200);

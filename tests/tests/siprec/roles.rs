@@ -5,10 +5,9 @@ use serde_json::json;
 use sim::caller::siprec::{Like, SiprecCall};
 use sim::control::Start;
 
-use crate::scenes::{
-    GREETINGS, assert_heard, converse, grounds, leg_of, refusal, trunk, try_start, until_legs,
-};
+use crate::scenes::{assert_heard, grounds, leg_of, refusal, trunk, try_start, until_legs};
 use crate::support::{heard, over};
+use crate::words::{GREETINGS, converse, recording, recording_with, say};
 use sim::speech::Role;
 
 /// A start that says whose the first line is.
@@ -36,7 +35,7 @@ async fn heard_swapped(world: &World, mut call: SiprecCall, reason: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_start_says_that_the_agent_is_first() {
-    let world = World::recording_with(&trunk("media_line_order = \"customer_first\"")).await;
+    let world = recording_with(&trunk("media_line_order = \"customer_first\"")).await;
     let mut call = world.record().await;
     start_in_order(&world, &mut call, "AGENT_FIRST").await;
     heard_swapped(&world, call, "mediaLineOrder of the start").await;
@@ -44,7 +43,7 @@ async fn the_start_says_that_the_agent_is_first() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_trunk_says_that_the_agent_is_first() {
-    let world = World::recording_with(&trunk("media_line_order = \"agent_first\"")).await;
+    let world = recording_with(&trunk("media_line_order = \"agent_first\"")).await;
     let mut call = world
         .record_with(|options| options.like = Like::Oracle)
         .await;
@@ -54,7 +53,7 @@ async fn the_trunk_says_that_the_agent_is_first() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_start_says_what_the_caller_s_second_line_does_not() {
-    let world = World::recording().await;
+    let world = recording().await;
     let mut call = world
         .record_with(|options| options.like = Like::Ribbon)
         .await;
@@ -69,22 +68,22 @@ async fn the_start_says_what_the_caller_s_second_line_does_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_start_may_say_it_anew() {
-    let world = World::recording().await;
+    let world = recording().await;
     let mut call = world.record().await;
     let guid = call.guid();
     for order in ["AGENT_FIRST", "CUSTOMER_FIRST"] {
         start_in_order(&world, &mut call, order).await;
-        world.say(&mut call, "customer-account").await;
+        say(&world, &mut call, "customer-aside").await;
         world.stop(&mut call).await;
     }
-    assert_eq!(heard(&world, &guid, Role::Agent), ["customer-account"]);
-    assert_eq!(heard(&world, &guid, Role::Customer), ["customer-account"]);
+    assert_eq!(heard(&world, &guid, Role::Agent), ["customer-aside"]);
+    assert_eq!(heard(&world, &guid, Role::Customer), ["customer-aside"]);
     over(&world, call).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_line_with_both_parties_is_refused_where_the_trunk_says_so() {
-    let world = World::recording_with(&trunk("mixed = \"refuse\"")).await;
+    let world = recording_with(&trunk("mixed = \"refuse\"")).await;
     let dialled = world
         .try_record(|options| options.like = Like::Metaswitch)
         .await;
@@ -103,7 +102,7 @@ async fn one_line_with_both_parties_is_refused_where_the_trunk_says_so() {
 
 /// The session begins before the callee has answered; both are known afterwards.
 async fn begins_early(like: Like) {
-    let world = World::recording().await;
+    let world = recording().await;
     let early = |options: &mut sim::caller::siprec::Options| {
         options.like = like;
         options.early = true;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rig::{World, phrase};
+use rig::World;
 use serde_json::Value;
 use sim::caller::siprec::{DialError, Message, RawDialog, Refused, SiprecCall};
 use sim::control::{Answer, Start};
@@ -10,14 +10,6 @@ use sim::service::autotranscribe::record::Recorded;
 use sim::speech::Role;
 
 use crate::support::heard;
-
-/// What the parties say first.
-pub(crate) const GREETINGS: [&str; 2] = ["customer-greeting", "agent-greeting"];
-/// What they say last.
-pub(crate) const GOODBYES: [&str; 2] = ["customer-goodbye", "agent-goodbye"];
-
-/// The pause that ends an utterance.
-const PAUSE: Duration = Duration::from_millis(700);
 
 /// How long the gateway may take for an answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -30,14 +22,6 @@ pub(crate) const SDP: &str = "v=0\r\no=src 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN I
 /// This machine as the only trunk, with more keys.
 pub(crate) fn trunk(keys: &str) -> String {
     format!("[[siprec.trunks]]\nname = \"sbc\"\nsources = [\"127.0.0.0/8\"]\n{keys}\n")
-}
-
-/// Both parties say something at once, and all of it has arrived.
-pub(crate) async fn converse(world: &World, call: &mut SiprecCall, phrases: [&str; 2]) {
-    let [customer, agent] = phrases.map(|id| &phrase(id).samples);
-    call.converse(customer, agent).await.unwrap();
-    call.silence(PAUSE).await.unwrap();
-    world.arrived(&*call).await;
 }
 
 /// Waits until the service has heard so many phrases of a party, while the call goes on.

@@ -10,6 +10,7 @@ use crate::support::{
     PACKET, SIDES, SUITES, UNHURRIED, compared, deaf, noise, over, packets, passing, sound,
     transcribed, until_metric,
 };
+use crate::words::recording_with;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -141,7 +142,7 @@ async fn a_trunk_may_demand_seals_or_forbid_them() {
     };
     let suite = Some(Suite::AeadAes256Gcm);
     for (rule, refused, taken) in [("require", None, suite), ("forbid", suite, None)] {
-        let world = World::recording_with(&trunk(rule)).await;
+        let world = recording_with(&trunk(rule)).await;
         let error = world.try_record(|options| options.srtp = refused).await;
         let error = error.expect_err("the trunk's rule is broken");
         let refusal = error.refused().unwrap();

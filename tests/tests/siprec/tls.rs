@@ -11,8 +11,9 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::scenes::{GOODBYES, GREETINGS, assert_heard, converse, refusal};
+use crate::scenes::{assert_heard, refusal};
 use crate::support::{over, until_metric};
+use crate::words::{GOODBYES, GREETINGS, converse, recording_with};
 
 /// An authority and what it has signed, as files.
 struct Authority {
@@ -61,7 +62,7 @@ async fn secured(authority: &Authority, demand: &str) -> World {
          [[siprec.trunks]]\nname = \"by-certificate\"\ntls_names = [\"sbc1.example.com\"]\n",
         authority.ca()
     );
-    World::recording_with(&more).await
+    recording_with(&more).await
 }
 
 /// A caller that trusts the authority and shows this.

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use rig::{World, phrase};
 use sim::caller::siprec::{Event, Like, Side};
 
-use crate::scenes::{GOODBYES, GREETINGS, assert_heard, converse, leg_of, until_heard, until_legs};
+use crate::scenes::{assert_heard, leg_of, until_heard, until_legs};
 use crate::support::{heard, over};
+use crate::words::{GOODBYES, GREETINGS, converse, recording, word};
 use sim::speech::Role;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_takes_over_from_the_agent_is_heard_as_the_agent() {
-    let world = World::recording().await;
+    let world = recording().await;
     let mut call = world
         .record_with(|options| options.like = Like::Oracle)
         .await;
@@ -35,7 +35,7 @@ async fn whoever_takes_over_from_the_agent_is_heard_as_the_agent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_that_move_to_other_ports_are_heard_on() {
-    let world = World::recording().await;
+    let world = recording().await;
     let mut call = world.record().await;
     let guid = call.guid();
     world.start(&mut call).await;
@@ -49,7 +49,7 @@ async fn lines_that_move_to_other_ports_are_heard_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_third_line_is_rejected_and_the_others_are_heard_on() {
-    let world = World::recording().await;
+    let world = recording().await;
     let mut call = world.record().await;
     let guid = call.guid();
     world.start(&mut call).await;
@@ -71,7 +71,7 @@ async fn a_third_line_is_rejected_and_the_others_are_heard_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_that_is_removed_ends_and_the_other_is_heard_on() {
-    let world = World::recording().await;
+    let world = recording().await;
     let mut call = world.record().await;
     let guid = call.guid();
     world.start(&mut call).await;
@@ -79,15 +79,15 @@ async fn a_line_that_is_removed_ends_and_the_other_is_heard_on() {
     call.remove_line(Side::Agent).await.unwrap();
     until_legs(&world, &guid, 1).await;
     call.set_sides(&[Side::Customer]);
-    call.say(Side::Customer, &phrase("customer-account").samples)
+    call.say(Side::Customer, &word("customer-aside").samples)
         .await
         .unwrap();
     until_heard(&world, &mut call, Role::Customer, 2).await;
     world.stop(&mut call).await;
-    assert_eq!(heard(&world, &guid, Role::Agent), ["agent-greeting"]);
+    assert_eq!(heard(&world, &guid, Role::Agent), ["agent-hello"]);
     assert_eq!(
         heard(&world, &guid, Role::Customer),
-        ["customer-greeting", "customer-account"]
+        ["customer-hello", "customer-aside"]
     );
     let removed = "antiphon_siprec_lines_ended_total{reason=\"line_removed\"}";
     assert_eq!(world.metric(removed).await, 1.0);
@@ -97,7 +97,7 @@ async fn a_line_that_is_removed_ends_and_the_other_is_heard_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_refresh_changes_nothing() {
-    let world = World::recording().await;
+    let world = recording().await;
     let mut call = world.record().await;
     let guid = call.guid();
     world.start(&mut call).await;
@@ -116,7 +116,7 @@ async fn a_session_refresh_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transfer_that_is_a_new_session_of_the_same_group_keeps_the_call_s_guid() {
-    let world = World::recording().await;
+    let world = recording().await;
     let mut call = world
         .record_with(|options| options.like = Like::Netsapiens)
         .await;
@@ -130,7 +130,7 @@ async fn a_transfer_that_is_a_new_session_of_the_same_group_keeps_the_call_s_gui
     assert_eq!(call.guid(), guid);
     call.silence(Duration::from_millis(100)).await.unwrap();
     world.start(&mut call).await;
-    let [customer, agent] = GOODBYES.map(|id| &phrase(id).samples);
+    let [customer, agent] = GOODBYES.map(|id| &word(id).samples);
     call.converse(customer, agent).await.unwrap();
     for role in [Role::Customer, Role::Agent] {
         until_heard(&world, &mut call, role, 2).await;

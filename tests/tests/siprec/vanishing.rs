@@ -2,17 +2,16 @@
 
 use std::net::SocketAddr;
 
-use rig::{World, eventually, phrase, tasks};
+use rig::{eventually, tasks};
 use sim::caller::siprec::{Edit, Message, RawDialog, Side, SiprecCall};
 use sim::speech::Role;
 use tokio::io::{AsyncBufReadExt, BufReader, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::scenes::{
-    GREETINGS, PATIENCE, SDP, ask, assert_heard, converse, heard_so_many, until_legs,
-};
+use crate::scenes::{PATIENCE, SDP, ask, assert_heard, heard_so_many, until_legs};
 use crate::support::{heard, until_metric};
+use crate::words::{GREETINGS, converse, recording_with, say, word};
 
 fn ended(reason: &str) -> String {
     format!("antiphon_siprec_sessions_ended_total{{reason=\"{reason}\"}}")
@@ -42,8 +41,8 @@ impl Cable {
 
 /// Says a phrase although the client has lost its signalling.
 async fn say_deaf(call: &mut SiprecCall, id: &str) {
-    let silence = vec![0; 5_600];
-    for samples in [&phrase(id).samples[..], &silence] {
+    let silence = vec![0; 3_200];
+    for samples in [&word(id).samples[..], &silence] {
         for frame in samples.chunks(160) {
             // It is sent, and then it is told that the connection is gone.
             assert!(call.say(Side::Customer, frame).await.is_err());
@@ -53,7 +52,7 @@ async fn say_deaf(call: &mut SiprecCall, id: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_outlives_its_connection_and_the_bye_goes_over_a_new_one() {
-    let mut world = World::recording_with("[shutdown]\ndrain_timeout = \"50ms\"\n").await;
+    let mut world = recording_with("[shutdown]\ndrain_timeout = \"50ms\"\n").await;
     let cable = Cable::to(world.sip_address("tcp")).await;
     let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let contact = format!(
@@ -77,11 +76,11 @@ async fn a_call_outlives_its_connection_and_the_bye_goes_over_a_new_one() {
     assert!(call.ended(PATIENCE).await);
     until_metric(&world, "antiphon_siprec_connections", |count| count == 0.0).await;
     assert_eq!(world.call(&guid).await["state"], "streaming");
-    say_deaf(&mut call, "customer-account").await;
+    say_deaf(&mut call, "customer-aside").await;
     heard_so_many(&world, &guid, Role::Customer, 2).await;
     assert_eq!(
         heard(&world, &guid, Role::Customer),
-        ["customer-greeting", "customer-account"]
+        ["customer-hello", "customer-aside"]
     );
     world.shutdown.drain();
     let (stream, _) = eventually("a connection", door.accept()).await.unwrap();
@@ -95,7 +94,7 @@ async fn a_call_outlives_its_connection_and_the_bye_goes_over_a_new_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bye_that_reaches_nobody_ends_the_call_all_the_same() {
-    let mut world = World::recording_with("[shutdown]\ndrain_timeout = \"50ms\"\n").await;
+    let mut world = recording_with("[shutdown]\ndrain_timeout = \"50ms\"\n").await;
     let mut call = world.record().await;
     let guid = call.guid();
     world.start(&mut call).await;
@@ -118,7 +117,7 @@ async fn a_bye_that_reaches_nobody_ends_the_call_all_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_without_media_is_ended_where_that_is_set() {
-    let world = World::recording_with("[siprec]\nmedia_timeout = \"1s\"\n").await;
+    let world = recording_with("[siprec]\nmedia_timeout = \"1s\"\n").await;
     let mut call = world.record().await;
     let guid = call.guid();
     world.start(&mut call).await;
@@ -131,22 +130,22 @@ async fn a_session_without_media_is_ended_where_that_is_set() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_that_is_silent_or_held_ends_nothing() {
-    let world = World::recording_with("[siprec]\nmedia_timeout = \"500ms\"\n").await;
+    let world = recording_with("[siprec]\nmedia_timeout = \"500ms\"\n").await;
     let mut call = world.record().await;
     let guid = call.guid();
     world.start(&mut call).await;
     call.set_sides(&[Side::Customer]);
-    world.say(&mut call, "customer-greeting").await;
+    say(&world, &mut call, "customer-hello").await;
     call.hold().await.unwrap();
     call.silence(std::time::Duration::from_millis(1_500))
         .await
         .unwrap();
     call.resume().await.unwrap();
-    world.say(&mut call, "customer-goodbye").await;
+    say(&world, &mut call, "customer-bye").await;
     world.stop(&mut call).await;
     assert_eq!(
         heard(&world, &guid, Role::Customer),
-        ["customer-greeting", "customer-goodbye"]
+        ["customer-hello", "customer-bye"]
     );
     call.hang_up().await.unwrap();
     until_metric(&world, &ended("bye"), |count| count == 1.0).await;
@@ -154,7 +153,7 @@ async fn a_line_that_is_silent_or_held_ends_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_whose_answer_is_never_acknowledged_is_ended() {
-    let world = World::recording_with("[siprec]\nt1 = \"50ms\"\n").await;
+    let world = recording_with("[siprec]\nt1 = \"50ms\"\n").await;
     for transport in ["udp", "tcp"] {
         let mut options = world.recording_options();
         options.target = world.target(transport);

@@ -4,8 +4,10 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rig::{World, phrase};
-use sim::caller::twilio::{Counters, Side};
+use rig::World;
+use rig::told::of;
+use serde_json::json;
+use sim::caller::twilio::{Counters, Side, TwilioCall};
 use sim::speech::Role;
 
 use crate::support::{
@@ -203,7 +205,7 @@ async fn a_listener_never_says_a_word() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pressed_key_is_never_told_to_anybody() {
+async fn a_pressed_key_is_told_behind_an_open_gate_and_never_logged() {
     let log = Log::default();
     let written = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -215,37 +217,62 @@ async fn a_pressed_key_is_never_told_to_anybody() {
     let world = World::new().await;
     let mut call = world.dial().await;
     let guid = call.call_sid().to_owned();
+    world.until_state(&guid, "idle").await;
+    let press = async |call: &mut TwilioCall, keys: &str| {
+        for key in keys.chars() {
+            call.dtmf(key).await.unwrap();
+        }
+        // What is no key is nothing either, wherever it stands.
+        for part in ["\"k7e3y\"", "{\"digit\":\"k7e3y\"}", "{\"digit\":\"k7e3y\""] {
+            let text = format!("{{\"event\":\"dtmf\",\"dtmf\":{part}}}");
+            call.send_text(text).await.unwrap();
+        }
+        frame(
+            call,
+            Side::Inbound,
+            call.media_time().as_millis() as u64,
+            &[0xff; 160],
+        )
+        .await;
+        world.arrived(&*call).await;
+    };
+    press(&mut call, "407").await;
     world.start(&call).await;
-    let key = "k7e3y";
-    call.send_text(format!(
-        r#"{{"event":"dtmf","sequenceNumber":"2","dtmf":{{"track":"inbound_track","digit":"{key}"}}}}"#
-    ))
-    .await
-    .unwrap();
-    call.send_text(format!(r#"{{"event":"dtmf","dtmf":"{key}"}}"#))
-        .await
-        .unwrap();
-    call.send_text(format!(r#"{{"event":"dtmf","dtmf":{{"digit":"{key}"}}"#))
-        .await
-        .unwrap();
-    call.say(Side::Inbound, &phrase("customer-greeting").samples)
-        .await
-        .unwrap();
-    world.arrived(&call).await;
-    assert_eq!(
-        world
-            .metric("antiphon_twilio_messages_total{event=\"dtmf\"}")
-            .await,
-        2.0
-    );
+    press(&mut call, "*2#").await;
+    world.pause(&call).await;
+    press(&mut call, "193").await;
+    world.resume(&call).await;
+    press(&mut call, "8").await;
     world.stop(&call).await;
+    press(&mut call, "5555").await;
+    let told = world.told(&guid).await;
+    let keys: String = of(&told, "dtmf", "customer")
+        .iter()
+        .map(|event| {
+            assert_eq!(
+                (&event["side"], &event["durationMs"]),
+                (&json!("first"), &json!(null))
+            );
+            event["key"].as_str().unwrap()
+        })
+        .collect();
+    assert_eq!(keys, "*2#8");
+    assert_eq!(of(&told, "dtmf", "").len(), 4, "{told:#?}");
+    for (series, count) in [("pressed", 4.0), ("untold", 0.0)] {
+        let series = format!("antiphon_twilio_keys_{series}_total");
+        until_metric(&world, &series, |told| told == count).await;
+    }
     call.hang_up().await.unwrap();
     world.until_state(&guid, "gone").await;
-    let told = world.told(&guid).await;
-    assert!(told.iter().all(|event| !event.to_string().contains(key)));
+    assert!(
+        told.iter()
+            .all(|event| !event.to_string().contains("k7e3y"))
+    );
     let log = log.text();
     assert!(log.contains(&guid), "the log is of this call");
-    assert!(!log.contains(key));
+    for unsaid in ["k7e3y", "dtmf", "digit", "Pressed", "*2#"] {
+        assert!(!log.contains(unsaid), "{unsaid}");
+    }
     world.end().await;
 }
 

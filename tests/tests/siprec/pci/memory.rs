@@ -18,6 +18,7 @@ use sim::service::autotranscribe::faults::Faults;
 
 use crate::GATEWAY;
 use crate::support::{PACKET, SIDES, noise, passing, streams};
+use crate::words::{attentive, say};
 
 /// Packets of one passage: a second.
 const PACKETS: usize = 50;
@@ -67,7 +68,7 @@ fn no_sample_is_left(gateway: &Apart, passage: &Passage) {
 async fn nothing_gated_is_in_memory(srtp: Option<Suite>) {
     let folder = tempfile::tempdir().unwrap();
     let config = recording_config("");
-    let mut gateway = Apart::new(rig::service_config(), &config, GATEWAY, folder.path()).await;
+    let mut gateway = Apart::new(attentive(), &config, GATEWAY, folder.path()).await;
     gateway.world.ask_about(SIPREC);
     let world = &gateway.world;
     let mut call = world.record_with(|options| options.srtp = srtp).await;
@@ -102,13 +103,13 @@ async fn nothing_gated_is_in_memory(srtp: Option<Suite>) {
     no_sample_is_left(&gateway, &before);
     world.start(&mut call).await;
     passing(world, &mut call).await;
-    world.say(&mut call, "customer-greeting").await;
+    say(world, &mut call, "customer-hello").await;
     world.pause(&mut call).await;
     paused.say(world, &mut call).await;
     no_sample_is_left(&gateway, &paused);
     world.resume(&mut call).await;
     passing(world, &mut call).await;
-    world.say(&mut call, "customer-receipt").await;
+    say(world, &mut call, "customer-bye").await;
     world.stop(&mut call).await;
     stopped.say(world, &mut call).await;
     for passage in [&before, &paused, &stopped] {
@@ -134,7 +135,7 @@ async fn nothing_gated_is_in_memory(srtp: Option<Suite>) {
         .map(String::as_str)
         .filter(|phrase| *phrase != "???");
     let heard: Vec<&str> = phrases.collect();
-    assert_eq!(heard, ["customer-greeting", "customer-receipt"]);
+    assert_eq!(heard, ["customer-hello", "customer-bye"]);
     gateway.end().await;
 }
 
