@@ -15,6 +15,23 @@ COMBINATIONS = [
     "$.antiphon.service: names no service that is configured",
 ]
 
+# Operations that want what no schema can give: the id of a conversation that is kept, one that is
+# over, a file that there is, a signature, a webhook that is configured.
+OUT_OF_REACH = [
+    "DELETE /v1/conversations/{conversationId}",
+    "DELETE /v1/conversations/{namespace}/{guid}",
+    "DELETE /v1/webhooks/{name}/dead-letters",
+    "GET /conversation/v1/conversation/messages",
+    "GET /conversation/v1/conversations/{conversationId}/messages",
+    "GET /fileexporter/v1/static/files/{fileName}",
+    "GET /v1/conversations/{conversationId}",
+    "GET /v1/conversations/{namespace}/{guid}",
+    "GET /v1/webhooks/{name}/dead-letters",
+    "POST /fileexporter/v1/static/getfeedfile",
+    "POST /v1/webhooks/{name}/dead-letters/replay",
+    "POST /v1/webhooks/{name}/enable",
+]
+
 
 @schemathesis.check
 def refusals_of_good_requests(_ctx, response, case):
@@ -58,5 +75,5 @@ class EveryOperationSucceeds:
             self.answered.add(case.operation.label)
 
     def after_run(self, _ctx):
-        never = sorted(self.asked - self.answered)
+        never = sorted(self.asked - self.answered - set(OUT_OF_REACH))
         assert not never, f"never answered 200: {', '.join(never)}"

@@ -15,12 +15,15 @@ import time
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
 
 import assemblyai_sdk
+import asyncapi_document
 import calls
 import contract
 import deepgram_sdk
 import metrics
+import receivers
 import signatures
 import sipp
+import standardwebhooks_sdk
 import torture
 import vosk_client
 from world import Failed, World
@@ -51,6 +54,9 @@ ORACLES = {
     "sipp: OPTIONS": sipp.options,
     "torture: over UDP": torture.over_udp,
     "torture: over TCP": torture.over_tcp,
+    "standardwebhooks: every delivery": standardwebhooks_sdk.verified,
+    "receivers: python, node, rust": receivers.examples,
+    "asyncapi: events": asyncapi_document.events,
     "promtool: metrics after calls": metrics.check,
     "schemathesis: the API": contract.check,
     "promtool: metrics after everything": metrics.check,
@@ -89,7 +95,7 @@ def ask(name: str, oracle, world: World) -> bool:
 def logs(folder: pathlib.Path) -> str:
     """The ends of the processes' logs."""
     tails = []
-    for log in sorted(folder.glob("*.log")):
+    for log in sorted(folder.rglob("*.log")):
         lines = log.read_text(errors="replace").splitlines()[-40:]
         tails += [f"--- {log.stem}", *lines]
     return "\n".join(tails)

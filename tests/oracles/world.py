@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import threading
@@ -44,6 +45,9 @@ requests_per_second = 100000
 requests_burst = 1000000
 auth_failures_per_minute = 1000000
 auth_failures_burst = 1000000
+[store]
+path = "{folder}/antiphon.db"
+{more}
 """
 
 # What else a call may ask for.
@@ -58,19 +62,42 @@ class Failed(Exception):
 class World:
     """A speech service that prints what it got, and a gateway in front of it."""
 
-    def __init__(self, folder: pathlib.Path, closing: contextlib.ExitStack):
+    def __init__(self, folder: pathlib.Path, closing: contextlib.ExitStack, more: str = ""):
         self.folder = folder
         self._closing = closing
         self.service = self.service_of("autotranscribe")
         self.port = free_port()
         self.sip_port = free_port()
-        config = folder / "antiphon.toml"
-        config.write_text(CONFIG.format(port=self.port, id=API_ID, secret=API_SECRET,
-                                        service=self.service.url, others=self._others(),
-                                        sip_port=self.sip_port,
-                                        rtp_first=41000, rtp_last=41999))
-        self._gateway = self._run("gateway", "antiphon", "serve", "--config", str(config))
+        self._others = self._other_services()
+        self._config = folder / "antiphon.toml"
+        self.configure(more)
+        self._gateway = self._run("gateway", "antiphon", "serve", "--config", str(self._config))
         self._until_ready()
+
+    def another(self, name: str, more: str) -> "World":
+        """Another gateway with a service of its own; `more` is configuration."""
+        folder = self.folder / name
+        folder.mkdir()
+        return World(folder, self._closing, more)
+
+    def configure(self, more: str) -> None:
+        """Writes the configuration; a gateway that runs reads it when it is told to."""
+        self._config.write_text(CONFIG.format(port=self.port, id=API_ID, secret=API_SECRET,
+                                              service=self.service.url, others=self._others,
+                                              sip_port=self.sip_port, folder=self.folder,
+                                              rtp_first=41000, rtp_last=41999, more=more))
+
+    def hang_up(self) -> None:
+        """Has the gateway read its secrets again."""
+        self._gateway.send_signal(signal.SIGHUP)
+
+    def run(self, name: str, *command: str, **environment: str) -> subprocess.Popen:
+        """Any program, which ends with the oracles."""
+        return self._start(name, command, os.environ | environment)
+
+    def log(self, name: str) -> str:
+        """What a program has logged until now."""
+        return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def service_of(self, protocol: str, *switches: str) -> "Service":
         """Another speech service, which speaks this protocol; nothing is connected to it."""
@@ -104,7 +131,7 @@ class World:
         lines = [line.rsplit(" ", 1) for line in self.get("/metrics").splitlines()]
         return sum(float(line[1]) for line in lines if line[0].split("{")[0] == name)
 
-    def _others(self) -> str:
+    def _other_services(self) -> str:
         """The configuration of the other services, each of which is there."""
         sections = []
         for name, key in OTHERS.items():
@@ -113,9 +140,12 @@ class World:
         return "\n".join(sections)
 
     def _run(self, name: str, program: str, *arguments: str) -> subprocess.Popen:
+        return self._start(name, (BINARIES / program, *arguments), os.environ)
+
+    def _start(self, name: str, command: tuple, environment) -> subprocess.Popen:
         with open(self.folder / f"{name}.log", "a") as log:
-            process = subprocess.Popen([BINARIES / program, *arguments],
-                                       stdout=subprocess.PIPE, stderr=log, text=True)
+            process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE,
+                                       stderr=log, text=True)
         self._closing.callback(end, process)
         return process
 
@@ -180,8 +210,8 @@ def free_port() -> int:
 
 def end(process: subprocess.Popen) -> None:
     """Ends a process, kindly at first. Calls that still live are not waited for."""
-    for signal in (process.terminate, process.terminate, process.kill):
-        signal()
+    for ask in (process.terminate, process.terminate, process.kill):
+        ask()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=5)
             return
