@@ -27,8 +27,8 @@ settings! {
         memory_max: usize = preset(Size(0..=TIB), 0);
         /// Sound that waits for speech services, over all streams. From three quarters of it new
         /// calls are refused, until it is half; above it the streams that hold more than
-        /// `backlog_floor` lose their oldest, which is counted and told as an overflow. What is kept
-        /// to be sent again has the room that is left.
+        /// `backlog_floor` lose their oldest, which is counted and told as an overflow. What is
+        /// kept to be sent again has the room that is left.
         backlog_bytes_max: usize = preset(Size(0..=TIB), 256 * MIB);
         /// What a stream's backlog may hold whatever the others do.
         backlog_floor: Duration = preset(Period(ms(100)..=s(60)), s(2));
