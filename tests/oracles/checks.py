@@ -13,6 +13,10 @@ COMBINATIONS = [
     "$.amazonConnectParams.afterFragmentNumber: is missing",
     "$.antiphon.parameters",
     "$.antiphon.service: names no service that is configured",
+    # A Cisco-Guid may have blanks, between its digits only.
+    "$.guid: has a character that is not visible ASCII",
+    # 1.0 is an integer to a schema.
+    "$.ttlSeconds: invalid type: floating point",
 ]
 
 # Operations that want what no schema can give: the id of a conversation that is kept, one that is

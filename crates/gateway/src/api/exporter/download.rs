@@ -34,6 +34,7 @@ pub(crate) const FOLDER: &str = "fileexporter/v1/static/files";
     operation_id = "readFeedFile",
     tag = "export",
     security(()),
+    params(("fileName" = String, Path, description = "As in the URL that `getfeedfile` gave")),
     responses((
         status = 200, description = "The file", content(
             (String = "text/csv"), (String = "application/jsonl"),

@@ -90,7 +90,7 @@ fn events() -> Vec<Parameter> {
     let kinds = "Only events of these kinds, with commas between.";
     let partials = "Whether partial transcripts are told as well as final ones.";
     let known = Event::KINDS.join("|");
-    let names = text().pattern(Some(format!("^({known})(,({known}))*$")));
+    let names = text().pattern(Some(format!("^({known})?(,({known})?)*$")));
     vec![
         query("after", after, id),
         query("follow", follow, flag()),
