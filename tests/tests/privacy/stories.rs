@@ -76,7 +76,7 @@ async fn a_call_of_two_parties_is_two_lines_that_name_neither() {
     assert!(
         of(&told, "transcript", "")
             .iter()
-            .any(|event| event.to_string().contains("4111"))
+            .any(|event| event.to_string().contains("4111 1111"))
     );
     call.hang_up().await.unwrap();
     world.until_state(&guid, "gone").await;
