@@ -190,22 +190,9 @@ impl Dialect for AutoTranscribeDialect {
 
 /// The body of the fuzz target: whatever a service sends, it is understood or refused.
 pub fn fuzz(data: &[u8]) {
-    use call::name::{Guid, Namespace, Role, StreamId};
-    use call::start::Wish;
-    let (Ok(text), Ok(guid)) = (std::str::from_utf8(data), Guid::parse("fuzz")) else {
+    let spec = crate::example::stream(call::start::StreamOptions::default());
+    let (Ok(text), Some(spec)) = (std::str::from_utf8(data), spec) else {
         return;
-    };
-    let spec = StreamSpec {
-        id: StreamId::new("fuzz"),
-        call: CallName {
-            namespace: Namespace::Twilio,
-            guid,
-        },
-        external: "fuzz".into(),
-        role: Role::Customer,
-        sender: Private::default(),
-        options: Arc::default(),
-        wish: Wish::default(),
     };
     let heard = message::hear(text, &spec);
     if let Ok(Heard::Transcript(mut utterance)) = heard {

@@ -12,6 +12,7 @@ pub mod assemblyai;
 pub mod autotranscribe;
 mod base;
 pub mod deepgram;
+mod example;
 pub mod guard;
 mod json;
 pub mod metrics;

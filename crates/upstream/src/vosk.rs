@@ -282,21 +282,9 @@ impl Dialect for VoskDialect {
 /// The body of the fuzz target: whatever a service sends, a message a line, it is understood or
 /// refused.
 pub fn fuzz(data: &[u8]) {
-    use call::name::{CallName, Guid, Namespace, Role, StreamId};
-    let (Ok(text), Ok(guid)) = (std::str::from_utf8(data), Guid::parse("fuzz")) else {
+    let spec = crate::example::stream(call::start::StreamOptions::default());
+    let (Ok(text), Some(spec)) = (std::str::from_utf8(data), spec) else {
         return;
-    };
-    let spec = StreamSpec {
-        id: StreamId::new("fuzz"),
-        call: CallName {
-            namespace: Namespace::Twilio,
-            guid,
-        },
-        external: "fuzz".into(),
-        role: Role::Customer,
-        sender: call::private::Private::default(),
-        options: std::sync::Arc::default(),
-        wish: call::start::Wish::default(),
     };
     let mut dialect = VoskDialect::new(&spec, &VoskConfig::default());
     for line in text.lines() {

@@ -1,14 +1,12 @@
 //! The bodies of the fuzz targets.
 
-use std::sync::Arc;
-
-use call::name::{CallName, Guid, Namespace, Role, StreamId};
 use call::private::Private;
-use call::start::{StreamSpec, Wish};
+use call::start::StreamOptions;
 
 use super::dialect::AssemblyAiDialect;
 use super::parameters::{Asked, PARAMETERS, Presets, read_parameters};
 use super::{AssemblyAiConfig, Encoding};
+use crate::example;
 use crate::parameters::Parameters;
 use crate::service::{Dialect, Heard};
 use crate::timeline::TimeLine;
@@ -16,20 +14,9 @@ use crate::timeline::TimeLine;
 /// The body of the fuzz target: whatever a service sends over a socket, a message a line, it is
 /// understood or refused, and each turn is told once.
 pub fn fuzz(data: &[u8]) {
-    let (Ok(text), Ok(guid)) = (std::str::from_utf8(data), Guid::parse("fuzz")) else {
+    let spec = example::stream(StreamOptions::default());
+    let (Ok(text), Some(spec)) = (std::str::from_utf8(data), spec) else {
         return;
-    };
-    let spec = StreamSpec {
-        id: StreamId::new("fuzz"),
-        call: CallName {
-            namespace: Namespace::Twilio,
-            guid,
-        },
-        external: "fuzz".into(),
-        role: Role::Customer,
-        sender: Private::default(),
-        options: Arc::default(),
-        wish: Wish::default(),
     };
     let presets = Presets {
         parameters: Parameters::default(),

@@ -7,10 +7,10 @@ mod turns;
 use std::sync::Arc;
 use std::time::Duration;
 
-use call::name::{CallName, Guid, Namespace, Role, StreamId};
 use call::start::{Redaction, StreamOptions};
 
 use super::*;
+use crate::example;
 
 /// A start that wants nothing but text.
 fn options() -> StreamOptions {
@@ -21,18 +21,7 @@ fn options() -> StreamOptions {
 }
 
 fn spec(options: StreamOptions) -> StreamSpec {
-    StreamSpec {
-        id: StreamId::new("5ce2b755"),
-        call: CallName {
-            namespace: Namespace::Twilio,
-            guid: Guid::parse("CA0042").unwrap(),
-        },
-        external: "CA0042".into(),
-        role: Role::Customer,
-        sender: "JD232442".to_owned().into(),
-        options: Arc::new(options),
-        wish: Wish::default(),
-    }
+    example::stream(options).unwrap()
 }
 
 fn wish(service: Option<&str>, parameters: &[(&str, &str)]) -> Wish {

@@ -1,27 +1,17 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use call::name::{Guid, Namespace, Role, StreamId};
-use call::start::{Phrase, Redaction, Status, StreamOptions, Summary, Wish};
+use call::name::{Role, StreamId};
+use call::start::{Phrase, Redaction, Status, StreamOptions, Summary};
 use call::transcript::{Alternative, Token, Utterance};
 use proptest::prelude::*;
 
 use super::*;
+use crate::example;
 use crate::service::{Final, Retry};
 
 fn spec(options: StreamOptions) -> StreamSpec {
-    StreamSpec {
-        id: StreamId::new("5ce2b755"),
-        call: CallName {
-            namespace: Namespace::Twilio,
-            guid: Guid::parse("CA0042").unwrap(),
-        },
-        external: "CA0042".into(),
-        role: Role::Customer,
-        sender: "JD232442".to_owned().into(),
-        options: Arc::new(options),
-        wish: Wish::default(),
-    }
+    example::stream(options).unwrap()
 }
 
 fn dialect() -> AutoTranscribeDialect {

@@ -1,21 +1,20 @@
 //! The bodies of the fuzz targets.
 
-use std::sync::Arc;
-
-use call::name::{CallName, Guid, Namespace, Role, StreamId};
 use call::private::Private;
-use call::start::{StreamSpec, Wish};
+use call::start::StreamOptions;
 use call::transcript::Utterance;
 
 use super::conversation::Conversation;
 use super::{DeepgramConfig, PARAMETERS, message, query, read_parameters};
+use crate::example::stream;
 use crate::service::Heard;
 use crate::timeline::TimeLine;
 
 /// Whatever a service sends over a socket, a message a line, it is understood or refused, and no
 /// final word is lost, told twice or told out of order.
 pub fn fuzz(data: &[u8]) {
-    let (Ok(text), Some(spec)) = (std::str::from_utf8(data), spec()) else {
+    let (Ok(text), Some(spec)) = (std::str::from_utf8(data), stream(StreamOptions::default()))
+    else {
         return;
     };
     let config = DeepgramConfig::new(Private::default());
@@ -54,7 +53,8 @@ pub fn fuzz(data: &[u8]) {
 /// Whatever parameters are asked for, a name and a text a line with `=` between, they are read or
 /// refused without repeating what they hold; and what is read makes an address.
 pub fn fuzz_parameters(data: &[u8]) {
-    let (Ok(text), Some(spec)) = (std::str::from_utf8(data), spec()) else {
+    let (Ok(text), Some(spec)) = (std::str::from_utf8(data), stream(StreamOptions::default()))
+    else {
         return;
     };
     let pairs = text.lines().filter_map(|line| line.split_once('='));
@@ -73,19 +73,4 @@ pub fn fuzz_parameters(data: &[u8]) {
         }
         Err(error) => assert!(error.name.chars().count() <= 64, "an endless name"),
     }
-}
-
-fn spec() -> Option<StreamSpec> {
-    Some(StreamSpec {
-        id: StreamId::new("fuzz"),
-        call: CallName {
-            namespace: Namespace::Twilio,
-            guid: Guid::parse("fuzz").ok()?,
-        },
-        external: "fuzz".into(),
-        role: Role::Customer,
-        sender: Private::default(),
-        options: Arc::default(),
-        wish: Wish::default(),
-    })
 }

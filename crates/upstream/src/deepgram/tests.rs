@@ -1,13 +1,14 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use call::name::{CallName, Guid, Namespace, Role, StreamId};
+use call::name::{Role, StreamId};
 use call::start::{Phrase, Redaction, Status, StreamOptions, Summary};
 use call::transcript::{Alternative, Token};
 use prometheus::Registry;
 use proptest::prelude::*;
 
 use super::*;
+use crate::example;
 
 const KEY: &str = "hunter2";
 
@@ -16,18 +17,7 @@ fn config() -> DeepgramConfig {
 }
 
 fn spec(options: StreamOptions) -> StreamSpec {
-    StreamSpec {
-        id: StreamId::new("5ce2b755"),
-        call: CallName {
-            namespace: Namespace::Twilio,
-            guid: Guid::parse("CA0042").unwrap(),
-        },
-        external: "CA0042".into(),
-        role: Role::Customer,
-        sender: "JD232442".to_owned().into(),
-        options: Arc::new(options),
-        wish: Wish::default(),
-    }
+    example::stream(options).unwrap()
 }
 
 fn service(config: &DeepgramConfig) -> Deepgram {

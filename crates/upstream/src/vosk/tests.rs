@@ -1,13 +1,13 @@
-use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use call::name::{CallName, Guid, Namespace, Role, StreamId};
+use call::name::{Role, StreamId};
 use call::start::{Phrase, StreamOptions, Wish};
 use call::transcript::{Alternative, Token, Utterance};
 use proptest::prelude::*;
 
 use super::*;
+use crate::example;
 
 fn config() -> VoskConfig {
     VoskConfig::default()
@@ -15,16 +15,8 @@ fn config() -> VoskConfig {
 
 fn spec(options: StreamOptions) -> StreamSpec {
     StreamSpec {
-        id: StreamId::new("5ce2b755"),
-        call: CallName {
-            namespace: Namespace::Twilio,
-            guid: Guid::parse("CA0042").unwrap(),
-        },
-        external: "CA0042".into(),
         role: Role::Agent,
-        sender: "JD232442".to_owned().into(),
-        options: Arc::new(options),
-        wish: Wish::default(),
+        ..example::stream(options).unwrap()
     }
 }
 
