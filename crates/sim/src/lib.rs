@@ -9,6 +9,7 @@
 #[cfg(test)]
 mod bridge;
 pub mod caller;
+mod changes;
 pub mod control;
 pub mod demo;
 pub mod hearing;

@@ -344,11 +344,7 @@ async fn serve(
         api_id: "load".to_owned(),
         api_secret: "load".to_owned(),
         lexicon: None,
-        keep: Keep {
-            samples_max: 0,
-            arrivals_max: 0,
-            ..Keep::default()
-        },
+        keep: Keep::no_sound(),
         observer: Some(ears.observer()),
         rules: Rules {
             remark_every: UTTERANCE,

@@ -19,11 +19,10 @@ use self::figures::{Figures, Memory};
 use self::weather::Weather;
 use super::caller::Spoken;
 use super::phrasebook::Phrasebook;
-use super::service::{self, Upstream, Which};
+use super::service::{self, Which};
 use super::speaker::Speaker;
 use super::stage::{self, Stage};
 use super::takes::{Diary, Talk};
-use super::toml::Toml;
 use super::verdict::conclude;
 use super::witness::{Seen, Witness};
 use super::{Platforms, Switches};
@@ -100,10 +99,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
 async fn play(arguments: &Arguments) -> anyhow::Result<Figures> {
     let stamps = Arc::new(AtomicU64::new(0));
     let settings = settings(&stamps);
-    let protocol = arguments.service.protocol();
-    let running = service::start(protocol, settings.clone(), None).await?;
-    let at = service::address(&running)?;
-    let mut toml = Toml::gateway(&Upstream::of(protocol, &at.to_string()));
+    let (running, mut toml) = service::open(arguments.service, settings.clone(), None).await?;
     toml.text("shutdown", "drain_timeout", DRAIN);
     if !arguments.long_probes {
         // A year's outages in minutes: the service is left alone for as much shorter.
@@ -127,6 +123,7 @@ async fn play(arguments: &Arguments) -> anyhow::Result<Figures> {
     let talks = place(&mut stage, arguments, &cast).await?;
     let ports = stage::ports(talks.iter().map(|talk| &talk.caller));
     let mut memory = Memory::new(stage.meter())?;
+    let protocol = arguments.service.protocol();
     let weather = Weather::new(running, settings, protocol, chaos(arguments));
     let (calm, over) = (CancellationToken::new(), CancellationToken::new());
     let mut sky = JoinSet::new();

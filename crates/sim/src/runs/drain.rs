@@ -14,14 +14,12 @@ use tokio::time::{Instant, sleep, sleep_until};
 use self::figures::{Figures, Leg, Strangers};
 use super::caller::{Caller, Spoken};
 use super::muster::muster;
-use super::service::{self, Upstream, Which};
+use super::service::{self, Which};
 use super::stage::Stage;
-use super::toml::Toml;
 use super::verdict::conclude;
 use super::witness::Witness;
 use super::{Platforms, Switches};
 use crate::load::ears::{Ears, Sum};
-use crate::service::{Keep, Settings};
 
 /// What the drain may take beyond its timeout: streams and connections over their ends.
 const GOODBYE: Duration = Duration::from_secs(20);
@@ -64,12 +62,10 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 async fn play(arguments: &Arguments) -> anyhow::Result<Figures> {
-    let protocol = arguments.service.protocol();
     let clock = std::time::Instant::now();
     let ears = Ears::new(clock);
-    let running = service::start(protocol, settings(&ears), None).await?;
-    let at = service::address(&running)?;
-    let mut toml = Toml::gateway(&Upstream::of(protocol, &at.to_string()));
+    let settings = service::all_ears(&ears);
+    let (running, mut toml) = service::open(arguments.service, settings, None).await?;
     let drain = Duration::from_secs(arguments.drain_seconds);
     toml.text(
         "shutdown",
@@ -183,17 +179,4 @@ fn legs(stamped: &[u32], before: &[u32], left: &BTreeSet<usize>, sum: &Sum) -> V
         heard,
     });
     legs.collect()
-}
-
-fn settings(ears: &std::sync::Arc<Ears>) -> Settings {
-    Settings {
-        lexicon: None,
-        keep: Keep {
-            samples_max: 0,
-            arrivals_max: 0,
-            ..Keep::default()
-        },
-        observer: Some(ears.observer()),
-        ..Settings::default()
-    }
 }

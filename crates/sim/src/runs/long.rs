@@ -14,11 +14,10 @@ use tokio::time::{Instant, sleep};
 use super::account::Tally;
 use super::caller::Spoken;
 use super::phrasebook::Phrasebook;
-use super::service::{self, Upstream, Which};
+use super::service::{self, Which};
 use super::speaker::Speaker;
 use super::stage::Stage;
 use super::takes::{Diary, Talk};
-use super::toml::Toml;
 use super::verdict::{Verdict, conclude};
 use super::witness::{Seen, Witness};
 use super::{Platforms, Switches};
@@ -101,11 +100,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 async fn play(arguments: &Arguments) -> anyhow::Result<Figures> {
-    let protocol = arguments.service.protocol();
     let life = Duration::from_secs(arguments.life);
-    let running = service::start(protocol, settings(), Some(life)).await?;
-    let at = service::address(&running)?;
-    let mut toml = Toml::gateway(&Upstream::of(protocol, &at.to_string()));
+    let (running, mut toml) = service::open(arguments.service, settings(), Some(life)).await?;
     if arguments.service == Which::Autotranscribe {
         // The other says it with each session.
         toml.text(

@@ -16,15 +16,13 @@ use self::figures::{Figures, Wave};
 use super::caller::{Caller, Spoken};
 use super::muster::{muster, stop_all};
 use super::refusal::Refusal;
-use super::service::{self, Upstream, Which};
+use super::service::{self, Which};
 use super::stage::{self, Stage};
-use super::toml::Toml;
 use super::verdict::conclude;
 use super::witness::{Seen, Witness};
 use super::{Platforms, Switches};
 use crate::load::drops;
 use crate::load::ears::Ears;
-use crate::service::{Keep, Settings};
 
 /// Time for the last measured frames to get through.
 const TAIL: Duration = Duration::from_secs(1);
@@ -73,12 +71,10 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 async fn play(arguments: &Arguments) -> anyhow::Result<Figures> {
-    let protocol = arguments.service.protocol();
     let clock = std::time::Instant::now();
     let ears = Ears::new(clock);
-    let running = service::start(protocol, settings(&ears), None).await?;
-    let at = service::address(&running)?;
-    let mut toml = Toml::gateway(&Upstream::of(protocol, &at.to_string()));
+    let settings = service::all_ears(&ears);
+    let (running, mut toml) = service::open(arguments.service, settings, None).await?;
     let (program, calls) = (&arguments.switches.spawn, arguments.calls);
     toml.number("overload", "calls_max", calls);
     let mut stage = Stage::set(program, &toml, arguments.platform, calls + 64, clock).await?;
@@ -180,17 +176,4 @@ async fn recover(stage: &mut Stage, callers: &mut Vec<Caller>) -> anyhow::Result
         callers.push(caller);
     }
     Ok(longest)
-}
-
-fn settings(ears: &Arc<Ears>) -> Settings {
-    Settings {
-        lexicon: None,
-        keep: Keep {
-            samples_max: 0,
-            arrivals_max: 0,
-            ..Keep::default()
-        },
-        observer: Some(ears.observer()),
-        ..Settings::default()
-    }
 }

@@ -1,9 +1,14 @@
 //! The speech service of a run: which one, with what limits, and how the gateway is told of it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::service::{Protocol, Running, Settings, assemblyai, autotranscribe, deepgram, vosk};
+use super::toml::Toml;
+use crate::load::ears::Ears;
+use crate::service::{
+    Keep, Protocol, Running, Settings, assemblyai, autotranscribe, deepgram, vosk,
+};
 
 /// `--service`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -60,6 +65,29 @@ impl Upstream {
         };
         Self { name, keys }
     }
+}
+
+/// A service that only listens: nothing is recognised, and no sound is kept.
+pub(super) fn all_ears(ears: &Arc<Ears>) -> Settings {
+    Settings {
+        lexicon: None,
+        keep: Keep::no_sound(),
+        observer: Some(ears.observer()),
+        ..Settings::default()
+    }
+}
+
+/// Starts a service as [`start`] does, and begins the configuration of a gateway that knows it.
+pub(super) async fn open(
+    which: Which,
+    settings: Settings,
+    session_max: Option<Duration>,
+) -> anyhow::Result<(Running, Toml)> {
+    let protocol = which.protocol();
+    let running = start(protocol, settings, session_max).await?;
+    let at = address(&running)?;
+    let toml = Toml::gateway(&Upstream::of(protocol, &at.to_string()));
+    Ok((running, toml))
 }
 
 /// Starts a service that lets a session live so long, where it has such a limit.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::settings::Keep;
+use crate::changes;
 use crate::hearing::Heard;
 use crate::speech::Role;
 
@@ -326,16 +327,8 @@ impl Records {
         look(&self.asked.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) async fn wait_until(&self, mut so: impl FnMut() -> bool) {
-        loop {
-            let mut changed = std::pin::pin!(self.changed.notified());
-            // Before looking: a change between the look and the wait must not be missed.
-            changed.as_mut().enable();
-            if so() {
-                return;
-            }
-            changed.await;
-        }
+    pub(super) async fn wait_until(&self, so: impl FnMut() -> bool) {
+        changes::wait_until(&self.changed, so).await;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Recorded>> {

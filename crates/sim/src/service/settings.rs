@@ -91,6 +91,18 @@ impl Default for Settings {
     }
 }
 
+impl Keep {
+    /// Of sound and of times nothing: who listens does so while they come.
+    #[must_use]
+    pub fn no_sound() -> Self {
+        Self {
+            samples_max: 0,
+            arrivals_max: 0,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Keep {
     fn default() -> Self {
         Self {

@@ -32,6 +32,13 @@ pub enum TokenRefusal {
     Http401,
 }
 
+impl TokenRefusal {
+    /// By the switch `--token-401`.
+    pub(super) fn told(http: bool) -> Self {
+        if http { Self::Http401 } else { Self::Close1008 }
+    }
+}
+
 /// The tokens that were given out, and what each stands for.
 pub(super) struct Grants<T> {
     tokens: Tokens,

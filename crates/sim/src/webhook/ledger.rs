@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use super::event::Event;
 use super::signature::Signed;
+use crate::changes;
 
 /// Events that are remembered; more are only counted.
 const TAKEN_MAX: usize = 1_000_000;
@@ -109,16 +110,8 @@ impl Ledger {
     }
 
     /// Looks after each change until it is so.
-    pub(super) async fn wait_until(&self, mut so: impl FnMut() -> bool) {
-        loop {
-            let mut changed = std::pin::pin!(self.changed.notified());
-            // Before looking: a change between the look and the wait must not be missed.
-            changed.as_mut().enable();
-            if so() {
-                return;
-            }
-            changed.await;
-        }
+    pub(super) async fn wait_until(&self, so: impl FnMut() -> bool) {
+        changes::wait_until(&self.changed, so).await;
     }
 
     fn lock(&self) -> MutexGuard<'_, Book> {

@@ -62,11 +62,7 @@ impl ServiceArgs {
     /// # Errors
     /// The phrases cannot be read or heard.
     pub fn config(self) -> anyhow::Result<Config> {
-        let refusal = if self.rules.token_401 {
-            TokenRefusal::Http401
-        } else {
-            TokenRefusal::Close1008
-        };
+        let refusal = TokenRefusal::told(self.rules.token_401);
         Ok(Config {
             api_id: self.api_id,
             api_secret: self.api_secret,
