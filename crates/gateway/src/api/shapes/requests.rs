@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Number, Value};
 use utoipa::ToSchema;
 
 /// Start or resume the transcription of a call. Members that are not listed are ignored.
@@ -16,8 +16,12 @@ pub(crate) struct StartRequest {
     #[serde(deserialize_with = "word")]
     pub(crate) namespace: Platform,
     /// The globally unique id of the call, also called UCID. Twilio: the CallSid. SIPREC: any
-    /// identifier of the session, in any of its spellings; only these may have blanks.
-    #[schema(min_length = 1, max_length = 128, pattern = "^[!-~]([ -~]*[!-~])?$")]
+    /// identifier of the session, in any of its spellings; a Cisco-Guid may have blanks.
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = "^([!-~]+|[0-9]{1,10}( ?- ?[0-9]{1,10}){3})$"
+    )]
     pub(crate) guid: String,
     /// Id of the customer on the call, usually from the call center's CTI.
     #[schema(min_length = 1, max_length = 256)]
@@ -48,7 +52,11 @@ pub(crate) struct StopRequest {
     #[serde(deserialize_with = "word")]
     pub(crate) namespace: Platform,
     /// The globally unique id of the call, as in the start.
-    #[schema(min_length = 1, max_length = 128, pattern = "^[!-~]([ -~]*[!-~])?$")]
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = "^([!-~]+|[0-9]{1,10}( ?- ?[0-9]{1,10}){3})$"
+    )]
     pub(crate) guid: String,
 }
 
@@ -278,6 +286,17 @@ pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     from: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(from).map(Some)
+}
+
+/// A whole number, however it is written: to a schema 60.0 is an integer.
+pub(super) fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let number = Number::deserialize(from)?;
+    let of_float = |float: f64| (float.fract() == 0.0 && float >= 0.0).then_some(float as u64);
+    let whole = number.as_u64();
+    match whole.or_else(|| number.as_f64().and_then(of_float)) {
+        None => Err(D::Error::custom("must be a whole number")),
+        whole => Ok(whole),
+    }
 }
 
 /// A struct, from an object only.

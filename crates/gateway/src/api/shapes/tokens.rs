@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::calls::timestamp;
 use super::kinds::KindName;
-use super::requests::{Platform, given, object, word};
+use super::requests::{Platform, given, object, whole, word};
 use crate::api::reader::Filter;
 use crate::api::tokens::Grant;
 
@@ -25,7 +25,7 @@ pub(crate) struct TokenRequest {
     #[schema(nullable = false, value_type = Option<Vec<KindName>>)]
     pub(crate) kinds: Option<Vec<String>>,
     /// How long it may be used; `api.token_ttl` if that is not said.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "whole")]
     #[schema(nullable = false, minimum = 1, maximum = 3600)]
     pub(crate) ttl_seconds: Option<u64>,
 }
@@ -44,7 +44,11 @@ pub(crate) struct CallReference {
     #[serde(deserialize_with = "word")]
     pub(crate) namespace: Platform,
     /// As in the start.
-    #[schema(min_length = 1, max_length = 128, pattern = "^[!-~]([ -~]*[!-~])?$")]
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = "^([!-~]+|[0-9]{1,10}( ?- ?[0-9]{1,10}){3})$"
+    )]
     pub(crate) guid: String,
 }
 

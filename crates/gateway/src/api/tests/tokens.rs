@@ -44,7 +44,7 @@ async fn a_token_shows_no_more_than_it_says() {
     bus.publish(&twilio("2"), Event::CallChanged(StateName::Idle));
     let body = json!({
         "scope": "events", "call": {"namespace": "twilio", "guid": "1"},
-        "kinds": ["callChanged"], "ttlSeconds": 60,
+        "kinds": ["callChanged"], "ttlSeconds": 60.0,
     });
     let token = token(&world, &body).await;
     let told = with(&world, "/v1/events?after=0&", &token).await.text();
@@ -96,6 +96,10 @@ async fn a_token_that_makes_no_sense_is_not_made() {
         json!({"scope": "control"}),
         json!({"scope": "events", "ttlSeconds": 0}),
         json!({"scope": "events", "ttlSeconds": 3601}),
+        json!({"scope": "events", "ttlSeconds": 1.5}),
+        json!({"scope": "events", "ttlSeconds": -60}),
+        json!({"scope": "events", "ttlSeconds": "60"}),
+        json!({"scope": "events", "ttlSeconds": null}),
         json!({"scope": "events", "kinds": ["nonsense"]}),
         json!({"scope": "events", "call": {"namespace": "skype", "guid": "1"}}),
     ] {
