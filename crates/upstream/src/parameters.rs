@@ -180,6 +180,7 @@ impl Kind {
         if let Self::Refused(why) = self {
             return Err((*why).to_owned());
         }
+        let text = text.trim();
         let value = match serde_json::from_str(text) {
             Ok(Json::Array(items)) => items
                 .iter()
@@ -189,9 +190,7 @@ impl Kind {
             Ok(Json::Null | Json::Object(_)) => None,
             Ok(Json::String(word)) => Some(Value::One(word)),
             // As it is written: a number is not to be rounded here.
-            Ok(Json::Bool(_) | Json::Number(_)) | Err(_) => {
-                Some(Value::One(text.trim().to_owned()))
-            }
+            Ok(Json::Bool(_) | Json::Number(_)) | Err(_) => Some(Value::One(text.to_owned())),
         };
         let value = match (self, value) {
             (Self::List { .. }, Some(Value::One(item))) => Some(Value::Many(vec![item])),

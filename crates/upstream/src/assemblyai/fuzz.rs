@@ -62,7 +62,15 @@ pub fn fuzz_parameters(data: &[u8]) {
             let pairs = parameters.pairs(PARAMETERS.lists);
             url.query_pairs_mut().extend_pairs(&pairs);
             assert!(url.as_str().parse::<http::Uri>().is_ok(), "no address");
-            let again = pairs.iter().map(|(name, text)| (*name, text.as_str()));
+            // Within quotes nothing is trimmed, nor taken for JSON once more.
+            let quoted = pairs
+                .iter()
+                .map(|(name, text)| match parameters.single(name) {
+                    None => (*name, text.clone()),
+                    Some(text) => (*name, serde_json::Value::from(text).to_string()),
+                });
+            let quoted: Vec<_> = quoted.collect();
+            let again = quoted.iter().map(|(name, text)| (*name, text.as_str()));
             let again = read_parameters(again);
             assert_eq!(again.as_ref(), Ok(&parameters), "not as it was written");
         }

@@ -82,6 +82,12 @@ fn a_value_is_json_or_a_bare_word() {
 }
 
 #[test]
+fn blanks_of_any_kind_around_json_are_no_part_of_it() {
+    let given = [("model", "\u{b}\r\"small\"\u{a0}")];
+    assert_eq!(pairs_of(&given), [("model", "small".to_owned())]);
+}
+
+#[test]
 fn a_single_value_is_a_list_of_one() {
     assert_eq!(
         pairs_of(&[("keyterm", "hello")]),
