@@ -16,7 +16,7 @@ use gateway::config::Config;
 use gateway::shutdown::{Shutdown, Trigger};
 use rustix::process::{Pid, Signal, kill_process};
 use sim::control;
-use sim::service::autotranscribe::{AutoTranscribe, Config as ServiceConfig};
+use sim::service::autotranscribe::{AutoTranscribe, Config as ServiceConfig, Running};
 use tokio::task::JoinHandle;
 
 use crate::{API_ID, API_SECRET, PATIENCE, World, config_text, install_crypto, tasks};
@@ -62,9 +62,16 @@ impl Apart {
     pub async fn new(service: ServiceConfig, more: &str, body: &str, folder: &Path) -> Self {
         install_crypto();
         let service = AutoTranscribe::start(service).await.unwrap();
+        let text = config_text(&service.url(), more);
+        Self::of(service, &text, body, folder).await
+    }
+
+    /// The same with a service that runs already, and the whole text of the configuration.
+    pub async fn of(service: Running, text: &str, body: &str, folder: &Path) -> Self {
+        install_crypto();
         let (config, log) = (folder.join("antiphon.toml"), folder.join("antiphon.log"));
-        std::fs::write(&config, config_text(&service.url(), more)).unwrap();
-        let transports = crate::transports(&crate::config(&service.url(), more));
+        std::fs::write(&config, text).unwrap();
+        let transports = crate::transports(&Config::load(&config).unwrap());
         let process = Process::launch(body, &config, &log).await;
         Self {
             world: World {

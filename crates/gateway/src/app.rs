@@ -55,9 +55,7 @@ pub struct Gateway {
     router: axum::Router,
     exchange: Exchange,
     switchboard: SwitchboardHandle,
-    siprec: Option<Arc<Siprec>>,
-    twilio: Arc<Twilio>,
-    keys: ApiKeys,
+    holders: Holders,
     bus: Arc<Bus>,
     kept: Kept,
     live: watch::Receiver<usize>,
@@ -148,7 +146,7 @@ impl Gateway {
         let upstream = Arc::new(deps(&config, &registry, listener)?);
         let (switchboard, requests) = SwitchboardHandle::new(config.limits.commands_max);
         let (live_sender, live) = watch::channel(0);
-        let streams = TaskTracker::new();
+        let (draining, streams) = (CancellationToken::new(), TaskTracker::new());
         let world = world(&config, &bus, Arc::clone(&upstream), &metrics, &streams);
         let watch = watch(&config, &registry, &admission, &world.backlogs)?;
         let exchange = Exchange {
@@ -160,7 +158,6 @@ impl Gateway {
         };
         let kept = Kept::new(&config, &registry, &bus)?;
         let keys = ApiKeys::new(&keys_of(&config.api_keys));
-        let draining = CancellationToken::new();
         let minting = Arc::clone(&twilio);
         let checking = Arc::clone(&upstream);
         let state = ApiState {
@@ -172,7 +169,7 @@ impl Gateway {
             streaming_url: Arc::new(move || minting.streaming_url(SystemTime::now())),
             wishes: Arc::new(move |role, wish| checking.routes.check(role, wish)),
             registry: registry.clone(),
-            metrics,
+            metrics: Arc::clone(&metrics),
             settings: config.api(),
             draining: draining.clone(),
             admission,
@@ -180,21 +177,23 @@ impl Gateway {
             ids: Arc::new(uuid::Uuid::new_v4),
         };
         let router = api::router(state).merge(twilio.routes());
-        let notices = ConnectionMetrics::register(&registry)?;
-        let server = listen(&config, notices).await?;
-        let siprec = config.siprec();
-        let siprec = siprec.map(|siprec| Siprec::bind(siprec, intake, media));
-        let siprec = siprec.transpose()?;
+        let server = listen(&config, ConnectionMetrics::register(&registry)?).await?;
+        let siprec = recorder(&config, intake, media)?;
         Ok(Self {
             config,
             addresses: Addresses::of(&server, siprec.as_deref()),
+            holders: Holders {
+                keys,
+                twilio,
+                siprec,
+                delivery: Arc::clone(&kept.delivery),
+                upstream,
+                metrics,
+            },
             server,
             router,
             exchange,
             switchboard,
-            siprec,
-            twilio,
-            keys,
             bus,
             kept,
             live,
@@ -219,28 +218,20 @@ impl Gateway {
             router,
             exchange,
             switchboard,
-            siprec,
-            twilio,
-            keys,
+            holders,
             kept,
             hangups,
             watch,
             ..
         } = self;
+        let (twilio, siprec) = (Arc::clone(&holders.twilio), holders.siprec.clone());
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
-        let delivery = Arc::clone(&kept.delivery);
         let kept = kept.start()?;
         let exchange = tasks.spawn(exchange.run(Switchboard::new(config.patience())));
         tasks.spawn(server.run(router, stop.clone()));
         tasks.spawn(stop.clone().run_until_cancelled_owned(watch.run()));
         let signalling = siprec.clone().map(|siprec| tasks.spawn(siprec.run()));
-        let holders = Holders {
-            keys,
-            twilio: Arc::clone(&twilio),
-            siprec: siprec.clone(),
-            delivery,
-        };
         let reloading = reload(config.clone(), hangups, holders);
         tasks.spawn(stop.clone().run_until_cancelled_owned(reloading));
         if let Err(fallen) = watch_over(exchange, signalling, &shutdown).await {
@@ -379,6 +370,17 @@ fn world(
         metrics: Arc::clone(metrics),
         tasks: streams.clone(),
     }
+}
+
+/// SIPREC's recording server, if there is to be one.
+fn recorder(
+    config: &Config,
+    intake: Intake,
+    media: Arc<ingress::metrics::Metrics>,
+) -> Result<Option<Arc<Siprec>>, ingress::siprec::BindError> {
+    let siprec = config.siprec();
+    let siprec = siprec.map(|siprec| Siprec::bind(siprec, intake, media));
+    siprec.transpose()
 }
 
 async fn listen(config: &Config, metrics: ConnectionMetrics) -> Result<Server, StartError> {

@@ -99,6 +99,8 @@ pub struct Reloadable {
     pub trunks: Vec<Trunk>,
     /// `webhooks`, of which the secrets are taken over.
     pub endpoints: Vec<Endpoint>,
+    /// `upstream`, of which the services' credentials are taken over.
+    pub upstream: Upstream,
 }
 
 impl Config {
@@ -142,6 +144,7 @@ impl Config {
                 .collect(),
             trunks: self.siprec().map_or_else(Vec::new, |siprec| siprec.trunks),
             endpoints: self.endpoints(),
+            upstream: self.upstream.clone(),
         }
     }
 

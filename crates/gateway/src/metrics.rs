@@ -34,6 +34,7 @@ pub struct Metrics {
     events_lost: IntCounter,
     limited: IntCounterVec,
     panics: IntCounter,
+    reloads: IntCounterVec,
     requests: IntCounterVec,
     subscribers: IntGauge,
     subscribers_cut: IntCounter,
@@ -95,6 +96,7 @@ impl Metrics {
                 "antiphon_http_panics_total",
                 "Requests whose handling failed by a defect of ours. Anything but 0 is one.",
             )?,
+            reloads: counters(RELOADS, RELOADS_HELP, &["outcome"])?,
             requests: counters(
                 "antiphon_http_requests_total",
                 "Requests by route, method and class of status.",
@@ -191,6 +193,12 @@ impl Metrics {
         self.panics.inc();
     }
 
+    /// Keys, tokens and secrets were read again; or not, and all stay as they were.
+    pub(crate) fn reloaded(&self, is_taken: bool) {
+        let outcome = OUTCOMES[usize::from(is_taken)];
+        self.reloads.with_label_values(&[outcome]).inc();
+    }
+
     pub(crate) fn request(&self, route: Route, method: &Method, status: StatusCode) {
         let labels = [route.as_str(), method_label(method), class(status)];
         self.requests.with_label_values(&labels).inc();
@@ -237,6 +245,9 @@ impl Metrics {
         for limit in [Limit::Address, Limit::Key, Limit::Subscribers] {
             self.limited.with_label_values(&[limit.as_str()]);
         }
+        for outcome in OUTCOMES {
+            self.reloads.with_label_values(&[outcome]);
+        }
         let (nobody, twilio) = (Fault::Nobody.as_str(), Namespace::Twilio.as_str());
         self.calls_ended
             .with_label_values(&[twilio, nobody, "stopped"]);
@@ -246,6 +257,10 @@ impl Metrics {
         }
     }
 }
+
+const RELOADS: &str = "antiphon_reloads_total";
+const RELOADS_HELP: &str = "SIGHUPs, by whether the configuration could be used.";
+const OUTCOMES: [&str; 2] = ["refused", "taken"];
 
 const WISHES_LEFT_OUT: &str = "antiphon_wishes_left_out_total";
 const WISHES_LEFT_OUT_HELP: &str =

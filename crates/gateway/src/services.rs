@@ -50,6 +50,24 @@ pub(crate) fn routes(
     Ok(Routes::new(providers, config.plan()))
 }
 
+/// The services whose credentials are others than before, to take the place of those that had them.
+/// The running configuration then has the credentials, if they can be used; if not all of them can,
+/// it stays as it is.
+pub(crate) fn renewed(
+    running: &mut Upstream,
+    now: &Upstream,
+    trust: &Trust,
+    metrics: &Arc<Metrics>,
+) -> Result<Vec<Arc<dyn Client>>, (Service, ServiceError)> {
+    let mut adopting = running.clone();
+    let others = adopting.adopt_credentials(now).into_iter();
+    let client =
+        |service| client(&adopting, service, trust, metrics).map_err(|error| (service, error));
+    let clients = others.map(client).collect::<Result<_, _>>()?;
+    *running = adopting;
+    Ok(clients)
+}
+
 /// What is wrong with a service's section and can only be told by its client. A section that lacks
 /// something is not looked at: that has been told.
 pub(crate) fn unusable(config: &Upstream) -> Vec<(Service, String)> {

@@ -239,6 +239,12 @@ impl Guard {
         .await
     }
 
+    /// The service is shown another credential from here on: that the one before was refused says
+    /// nothing any more.
+    pub(crate) fn renewed(&self) {
+        self.0.locked(|turnstile, now| turnstile.renewed(now));
+    }
+
     /// What it counts of its service.
     pub(crate) fn metrics(&self) -> &Arc<ServiceMetrics> {
         &self.0.metrics

@@ -1,6 +1,6 @@
 //! Which services a stream may go to, the best first.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -14,10 +14,11 @@ use crate::service::{BadParameter, Limits, Service};
 
 /// A service and what guards it.
 pub struct Provider {
-    /// What it is.
-    pub service: Arc<dyn Service>,
+    name: &'static str,
+    /// With the credential that is shown now.
+    service: RwLock<Arc<dyn Service>>,
     /// Leave to open sockets towards it.
-    pub guard: Guard,
+    guard: Guard,
 }
 
 /// By the names of services, the best first.
@@ -70,10 +71,35 @@ impl Provider {
     /// A service, guarded as configured and counted under its name.
     pub fn new(service: Arc<dyn Service>, config: GuardConfig, metrics: &Metrics) -> Self {
         let counts = Arc::clone(metrics.of(service.name()));
+        Self::guarded(service, Guard::counted(config, counts))
+    }
+
+    /// A service and its guard.
+    pub fn guarded(service: Arc<dyn Service>, guard: Guard) -> Self {
         Self {
-            service,
-            guard: Guard::counted(config, counts),
+            name: service.name(),
+            service: RwLock::new(service),
+            guard,
         }
+    }
+
+    /// What the service is called, whatever its credential.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What it is at present.
+    pub fn service(&self) -> Arc<dyn Service> {
+        let service = self.service.read();
+        Arc::clone(&service.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Goes on with the same service and another credential, for sockets that are opened from here
+    /// on; at once, if it was the credential for which it was left alone. What the one before had
+    /// fetched ahead of time goes with it.
+    fn renew(&self, service: Arc<dyn Service>) {
+        *self.service.write().unwrap_or_else(PoisonError::into_inner) = service;
+        self.guard.renewed();
     }
 }
 
@@ -120,7 +146,7 @@ impl Routes {
         avoid: &[&'static str],
     ) -> Result<Admission, Blocked> {
         let mut route = self.of(spec.role, &spec.wish);
-        route.retain(|provider| !avoid.contains(&provider.service.name()));
+        route.retain(|provider| !avoid.contains(&provider.name));
         let (provider, permit) = match &route[..] {
             [] => return Err(Blocked::new(Cause::Nowhere, Duration::ZERO)),
             [only] => (only, only.guard.admit(purpose).await?),
@@ -132,7 +158,8 @@ impl Routes {
     /// How the sound of a stream is cut: as its best service wants it.
     pub fn limits(&self, role: Role, wish: &Wish) -> Limits {
         let best = self.of(role, wish);
-        best.first().expect("a plan is not empty").service.limits()
+        let best = best.first().expect("a plan is not empty");
+        best.service().limits()
     }
 
     /// Whether a wish can be fulfilled, by the service it would go to.
@@ -146,20 +173,30 @@ impl Routes {
             });
         }
         let best = self.of(role, wish);
-        best.first().map_or(Ok(()), |best| best.service.check(wish))
+        best.first()
+            .map_or(Ok(()), |best| best.service().check(wish))
     }
 
     /// Media of a call has appeared: whatever makes its start fast may be fetched now. Each service
     /// is as fast as it is, whatever the others are.
     pub async fn prepare(&self, call: &CallName) {
-        let services = self.planned().map(|provider| &provider.service);
-        join_all(services.map(|service| service.prepare(call))).await;
+        let services: Vec<_> = self.planned().map(|provider| provider.service()).collect();
+        join_all(services.iter().map(|service| service.prepare(call))).await;
+    }
+
+    /// The same services with other credentials: for sockets that are opened from here on.
+    pub fn renew(&self, services: Vec<Arc<dyn Service>>) {
+        for service in services {
+            if let Some(provider) = self.named(service.name()) {
+                provider.renew(service);
+            }
+        }
     }
 
     /// A call is over.
     pub fn forget(&self, call: &CallName) {
         for provider in &self.providers {
-            provider.service.forget(call);
+            provider.service().forget(call);
         }
     }
 
@@ -208,7 +245,7 @@ impl Routes {
         let best = self.plan.of(spec.role).first().map(String::as_str);
         let meant = spec.wish.service.as_deref().or(best);
         let mut spec = spec.clone();
-        if meant != Some(provider.service.name()) {
+        if meant != Some(provider.name) {
             spec.wish.parameters.clear();
         }
         spec
@@ -227,13 +264,13 @@ impl Routes {
         providers.filter(move |provider| {
             first
                 .iter()
-                .any(|name| name.is_some_and(|name| name == provider.service.name()))
+                .any(|name| name.is_some_and(|name| name == provider.name))
         })
     }
 
     fn named(&self, name: &str) -> Option<&Arc<Provider>> {
         let mut providers = self.providers.iter();
-        providers.find(|provider| provider.service.name() == name)
+        providers.find(|provider| provider.name == name)
     }
 }
 

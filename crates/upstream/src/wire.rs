@@ -129,6 +129,11 @@ impl Wire {
         Self { config, trust }
     }
 
+    /// Whom it trusts.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
     /// Opens a socket within the deadline.
     pub(crate) async fn connect(&self, request: http::Request<()>) -> Result<Link, WireError> {
         let (parts, ()) = request.into_parts();

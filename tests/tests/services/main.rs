@@ -8,6 +8,7 @@
 //! - outages, and pauses and stops within them: `outages::*`
 //! - another service in place of one that fails: `turns::*`
 //! - another service because somebody wishes so: `wishes::*`
+//! - credentials that are replaced while calls run: `credentials::*`
 //! - what only AssemblyAI asks for: `assemblyai::*`
 
 #![expect(clippy::unwrap_used, reason = "a story fails by panic")]
@@ -43,6 +44,7 @@ macro_rules! for_each_service {
 
 mod assemblyai;
 mod breaks;
+mod credentials;
 mod outages;
 #[expect(dead_code, reason = "who calls here has no name, and presses no key")]
 #[path = "../privacy/page.rs"]
@@ -54,3 +56,12 @@ mod story;
 mod strange;
 mod turns;
 mod wishes;
+
+/// The test whose body is a gateway.
+const GATEWAY: &str = "a_gateway_of_its_own";
+
+#[test]
+#[ignore = "it is the gateway's process when a story wants one"]
+fn a_gateway_of_its_own() {
+    rig::apart::serve();
+}

@@ -22,6 +22,7 @@ use super::shapes::SubscribeMessage;
 use super::sse::{bad, filter_of, flag, granted, resume, resume_after, seat};
 use super::{Api, body, judge};
 use crate::events::EventId;
+use crate::metrics::Metrics;
 
 /// The only subprotocol.
 pub(crate) const PROTOCOL: &str = "antiphon.events.v1";
@@ -98,6 +99,7 @@ fn open(
         ApiError::new(Code::BadRequest, message)
     })?;
     let seat = seat(&api)?;
+    let metrics = Arc::clone(&api.state.metrics);
     let reader = Reader::new(Arc::clone(&api), filter, resume, follow, seat);
     let settings = &api.state.settings;
     let consumer = Consumer {
@@ -107,6 +109,7 @@ fn open(
         call,
         waits,
         alive: Instant::now(),
+        metrics,
         stall: settings.subscriber_stall,
         depth_max: settings.json_depth_max,
     };
@@ -128,6 +131,7 @@ struct Consumer {
     sent: EventId,
     /// When it was last known to live.
     alive: Instant,
+    metrics: Arc<Metrics>,
     stall: Duration,
     depth_max: usize,
 }
@@ -156,7 +160,7 @@ impl Consumer {
                 Turn::Gone => return,
                 Turn::Heard(message) => self.heard(&message).err(),
                 Turn::Read(next) => self.tell(&mut socket, next).await.err(),
-                Turn::Silent => Some(self.goodbye(TOO_SLOW)),
+                Turn::Silent => Some(self.too_slow()),
             };
             if let Some(goodbye) = goodbye {
                 break goodbye;
@@ -170,6 +174,7 @@ impl Consumer {
 
     async fn tell(&mut self, socket: &mut WebSocket, next: Next) -> Result<(), Goodbye> {
         match next {
+            // Who gave its place away has counted it.
             Next::Cut(_) => Err(self.goodbye(TOO_SLOW)),
             Next::End if self.reader.follows() => Err(self.goodbye(GOING_AWAY)),
             Next::End => Err(self.goodbye(NORMAL)),
@@ -190,7 +195,7 @@ impl Consumer {
         match timeout(self.stall, socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(self.goodbye(GOING_AWAY)),
-            Err(_) => Err(self.goodbye(TOO_SLOW)),
+            Err(_) => Err(self.too_slow()),
         }
     }
 
@@ -227,6 +232,11 @@ impl Consumer {
         self.reader.turn_to(granted(&self.caller, filter)?, resume);
         self.waits = false;
         Ok(())
+    }
+
+    fn too_slow(&self) -> Goodbye {
+        self.metrics.subscriber_cut();
+        self.goodbye(TOO_SLOW)
     }
 
     /// With the id to come back with.

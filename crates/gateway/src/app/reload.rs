@@ -5,9 +5,13 @@ use std::sync::Arc;
 use delivery::Delivery;
 use ingress::siprec::Siprec;
 use ingress::twilio::Twilio;
+use upstream::stream::Deps;
 
+use super::StartError;
 use crate::api::auth::{ApiKey, ApiKeys};
-use crate::config::{Config, settings};
+use crate::config::{Config, Reloadable, settings};
+use crate::metrics::Metrics;
+use crate::services;
 use crate::shutdown::Hangups;
 
 /// Whose keys and secrets they are.
@@ -16,30 +20,52 @@ pub(super) struct Holders {
     pub(super) twilio: Arc<Twilio>,
     pub(super) siprec: Option<Arc<Siprec>>,
     pub(super) delivery: Arc<Delivery>,
+    pub(super) upstream: Arc<Deps>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// Reads keys and tokens again at each SIGHUP. A file that cannot be used changes nothing.
-pub(super) async fn reload(config: Config, mut hangups: Hangups, holders: Holders) {
-    let Holders {
-        keys,
-        twilio,
-        siprec,
-        delivery,
-    } = holders;
+pub(super) async fn reload(mut config: Config, mut hangups: Hangups, holders: Holders) {
     loop {
         hangups.next().await;
-        match Config::reload(&config.file) {
-            Ok(now) => {
-                keys.replace(&keys_of(&now.api_keys));
-                twilio.reload(&now.auth_tokens, &now.shared_keys, &now.token_secrets);
-                if let Some(siprec) = &siprec {
-                    siprec.reload(&now.trunks);
-                }
-                delivery.replace_secrets(&now.endpoints);
-                tracing::info!("Keys and tokens were read again.");
-            }
-            Err(error) => tracing::error!(%error, "Keys and tokens stay as they were."),
+        let read = Config::reload(&config.file).map_err(|error| one_line(&error));
+        let taken = read.and_then(|now| {
+            let taken = holders.take(&mut config.upstream, &now);
+            taken.map_err(|error| one_line(&error))
+        });
+        holders.metrics.reloaded(taken.is_ok());
+        match taken {
+            Ok(()) => tracing::info!("Keys and tokens were read again."),
+            Err(error) => tracing::error!(error, "Keys and tokens stay as they were."),
         }
+    }
+}
+
+impl Holders {
+    /// What may fail comes first.
+    fn take(
+        &self,
+        running: &mut settings::upstream::Upstream,
+        now: &Reloadable,
+    ) -> Result<(), StartError> {
+        let (trust, metrics) = (self.upstream.wire.trust(), &self.upstream.metrics);
+        let renewed = services::renewed(running, &now.upstream, trust, metrics);
+        let renewed = renewed.map_err(|(service, error)| StartError::Service { service, error })?;
+        for service in &renewed {
+            tracing::info!(
+                service = service.name(),
+                "A speech service has a new credential."
+            );
+        }
+        self.upstream.routes.renew(renewed);
+        self.keys.replace(&keys_of(&now.api_keys));
+        self.twilio
+            .reload(&now.auth_tokens, &now.shared_keys, &now.token_secrets);
+        if let Some(siprec) = &self.siprec {
+            siprec.reload(&now.trunks);
+        }
+        self.delivery.replace_secrets(&now.endpoints);
+        Ok(())
     }
 }
 
@@ -52,4 +78,9 @@ pub(super) fn keys_of(keys: &[settings::ApiKey]) -> Vec<ApiKey> {
             tenant: key.tenant.as_deref().map(Arc::from),
         })
         .collect()
+}
+
+/// All that is wrong, for one line of the log.
+fn one_line(error: &impl std::error::Error) -> String {
+    error.to_string().replace('\n', "; ")
 }

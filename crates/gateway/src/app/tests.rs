@@ -108,3 +108,53 @@ async fn what_happened_until_the_end_is_in_the_store() {
     assert!(store.conversation(&by, &scope).unwrap().is_some());
     assert_eq!(store.newest_event().unwrap().unwrap().number, 1);
 }
+
+/// A log to look at.
+#[derive(Clone, Default)]
+struct Page(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What becomes of a gateway of which one of two tasks panics, and what it logs.
+async fn without(is_exchange: bool) -> (StartError, String) {
+    let page = Page::default();
+    let config = Config::parse(std::path::Path::new("antiphon.toml"), LEAST, []).unwrap();
+    let pen = page.clone();
+    let subscriber = crate::log::subscriber(&config.log, move || pen.clone(), false).unwrap();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let (_trigger, shutdown) = Shutdown::manual();
+    let tasks = TaskTracker::new();
+    let (well, unwell) = (
+        tasks.spawn(std::future::pending()),
+        tasks.spawn(async { panic!("planted") }),
+    );
+    let (exchange, signalling) = match is_exchange {
+        true => (unwell, well),
+        false => (well, unwell),
+    };
+    let fallen = watch_over(exchange, Some(signalling), &shutdown).await;
+    let log = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+    (fallen.unwrap_err(), log)
+}
+
+#[tokio::test]
+async fn a_panic_of_the_exchange_or_of_the_signalling_ends_the_gateway_with_a_line_in_the_log() {
+    let (fallen, log) = without(true).await;
+    assert!(matches!(fallen, StartError::Exchange));
+    assert!(
+        log.contains("The exchange ended; ending the process."),
+        "{log}"
+    );
+    let (fallen, log) = without(false).await;
+    assert!(matches!(fallen, StartError::Signalling));
+    let line = "The SIPREC signalling ended; ending the process.";
+    assert!(log.contains(line) && log.contains("panicked"), "{log}");
+}

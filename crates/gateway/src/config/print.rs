@@ -24,9 +24,10 @@ capitals, with `__` between: `ANTIPHON__HTTP__LISTEN=0.0.0.0:8080`. Items of a l
   or as `\"env:NAME\"`, an environment variable. They are never printed or logged.
 - **Files** are relative to the folder of the configuration file.
 
-SIGHUP reads the file again and takes over `api_keys`, Twilio's tokens, keys and secrets, and the
-secrets of webhooks; the rest needs a restart. [`deploy/antiphon.toml`](../deploy/antiphon.toml)
-has every key with its default.
+SIGHUP reads the file again and takes over `api_keys`, Twilio's tokens, keys and secrets, the
+credentials of trunks and of speech services, and the secrets of webhooks; the rest needs a restart
+([replacing credentials](operations.md#replacing-credentials)).
+[`deploy/antiphon.toml`](../deploy/antiphon.toml) has every key with its default.
 ";
 
 const SAMPLE: &str = "\

@@ -9,7 +9,7 @@ use call::name::{Guid, Namespace, Role, Side};
 use call::private::Private;
 use call::start::{Start, StreamOptions, Wish};
 use call::switchboard::{Patience, StateName};
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt};
 use ingress::intake::{Feed, Intake, Introduction, Learned, Pressed, SuggestedRole};
 use prometheus::Registry;
 use tokio::task::{JoinHandle, JoinSet};
@@ -108,11 +108,9 @@ impl Scene {
         let service = |name, chunk| Arc::new(Unreachable::new((name, chunk), &trust, &upstream));
         let (service, other) = (service("unreachable", 100), service("other", 20));
         let (listener, _) = Switching::new(Arc::clone(&bus));
+        let guard = || Guard::new(GuardConfig::default());
         let provider = |service: &Arc<Unreachable>| {
-            Arc::new(Provider {
-                service: Arc::clone(service) as Arc<dyn Service>,
-                guard: Guard::new(GuardConfig::default()),
-            })
+            Arc::new(Provider::guarded(Arc::clone(service) as _, guard()))
         };
         let plan = Plan {
             any: vec!["unreachable".to_owned()],
@@ -352,11 +350,12 @@ async fn a_key_is_told_with_its_role_unless_the_gate_was_shut_before_anybody_hea
     };
     press('5');
     scene.call_in("1", StateName::Streaming).await;
-    // The stop is given first, and the exchange hears of it first.
-    let stopped = scene.give("1", Command::Stop);
+    // The stop is given first, so the exchange hears of it first.
+    let stop = scene.switchboard.command(siprec("1"), Command::Stop, By::default());
+    let mut stop = std::pin::pin!(stop);
+    assert!(stop.as_mut().now_or_never().is_none());
     press('6');
     scene.call_in("1", StateName::Stopping).await;
-    stopped.abort();
     let events = scene
         .bus
         .read(&mut 0, |record| record.event.kind() == "dtmf");

@@ -33,7 +33,7 @@ impl Desk {
     fn addressed(&self, role: Role, mut wish: Wish) -> Wish {
         if wish.service.is_none() && !wish.parameters.is_empty() {
             let best = self.world.upstream.routes.of(role, &wish);
-            wish.service = best.first().map(|best| Arc::from(best.service.name()));
+            wish.service = best.first().map(|best| Arc::from(best.name()));
         }
         wish
     }

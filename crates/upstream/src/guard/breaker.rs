@@ -6,6 +6,8 @@
 //!   └── accepted ── half-open ◀────────────────────────────────────┘
 //!                       └── failed ──▶ open
 //! ```
+//!
+//! Another credential closes one that a refused credential has opened.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -169,6 +171,21 @@ impl Breaker {
     pub(super) fn untold(&mut self, now: Instant, attempt: &Attempt) {
         if attempt.is_probe && attempt.epoch == self.epoch {
             self.state = State::Open(now);
+        }
+    }
+
+    /// The credential is another: what was begun with the old one is of no account, and an attempt
+    /// may be made at once if it was the old one that was refused.
+    pub(super) fn renewed(&mut self, now: Instant) {
+        self.epoch += 1;
+        match self.state {
+            State::HalfOpen | State::Open(_) if self.is_refused => {
+                self.state = State::Closed;
+                self.recent = Recent::default();
+            }
+            // Whatever becomes of the probe under way is not heard any more.
+            State::HalfOpen => self.state = State::Open(now),
+            State::Closed | State::Open(_) => {}
         }
     }
 

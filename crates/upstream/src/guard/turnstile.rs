@@ -111,6 +111,10 @@ impl Turnstile {
         self.breaker.untold(now, &attempt);
     }
 
+    pub(super) fn renewed(&mut self, now: Instant) {
+        self.breaker.renewed(now);
+    }
+
     /// Who is to be woken.
     pub(super) fn woken(&mut self) -> Vec<Waker> {
         std::mem::take(&mut self.woken)

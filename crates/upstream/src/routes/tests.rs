@@ -151,10 +151,7 @@ impl World {
 
     fn names(&self, role: Role, wish: &Wish) -> Vec<&'static str> {
         let route = self.routes.of(role, wish);
-        route
-            .iter()
-            .map(|provider| provider.service.name())
-            .collect()
+        route.iter().map(|provider| provider.name()).collect()
     }
 
     fn provider(&self, name: &str) -> &Provider {
@@ -185,7 +182,7 @@ impl World {
 }
 
 fn place(admission: &Admission) -> (&'static str, bool) {
-    (admission.provider.service.name(), admission.is_fallback)
+    (admission.provider.name(), admission.is_fallback)
 }
 
 #[test]
@@ -403,4 +400,23 @@ async fn a_dead_service_keeps_no_other_from_being_prepared() {
     world.routes.forget(&call);
     let forgotten = |service: &Arc<Named>| *service.forgotten.lock().unwrap() == 1;
     assert!(world.services.iter().all(forgotten));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_credential_is_used_from_the_next_socket_on_and_that_at_once() {
+    let world = World::new();
+    world.fail("assemblyai", Retry::Credential).await;
+    let admission = world.admit(Wish::default()).await.unwrap();
+    assert_eq!(place(&admission), ("vosk", true));
+    let renewed = Named {
+        name: "assemblyai",
+        chunk_ms: 20,
+        ..Named::default()
+    };
+    world.routes.renew(vec![Arc::new(renewed)]);
+    let admission = world.admit(Wish::default()).await.unwrap();
+    assert_eq!(place(&admission), ("assemblyai", false));
+    let chunks = ["assemblyai", "deepgram", "vosk"]
+        .map(|name| world.provider(name).service().limits().chunk.as_millis());
+    assert_eq!(chunks, [20, 60, 70]);
 }

@@ -81,7 +81,7 @@ impl Conversation {
             fresh,
         } = opened;
         let now = Instant::now();
-        let service = &*admission.provider.service;
+        let service = admission.provider.service();
         let limits = service.limits();
         let mut dialect = service.dialect(&admission.spec);
         let config = &core.deps.config;

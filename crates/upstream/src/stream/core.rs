@@ -65,7 +65,7 @@ impl Core {
         let span = info_span!("stream", call = %spec.call, stream = %spec.id, role = %spec.role);
         deps.metrics.stream_began();
         let route = deps.routes.of(spec.role, &spec.wish);
-        let route = route.iter().map(|provider| provider.service.name());
+        let route = route.iter().map(|provider| provider.name());
         let began = Instant::now();
         Self {
             retries: Retries::new(began, deps.config.retry),

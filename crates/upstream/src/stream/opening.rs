@@ -65,7 +65,7 @@ pub(crate) fn open(
                     permit, provider, ..
                 } = admission;
                 permit.failed(lost.loss.blame());
-                Err(Unopened::Failed(lost, provider.service.name()))
+                Err(Unopened::Failed(lost, provider.name()))
             }
         }
     };
@@ -73,13 +73,13 @@ pub(crate) fn open(
 }
 
 async fn connect(deps: &Deps, admission: &Admission) -> Result<(Link, bool), Lost> {
-    let service = &*admission.provider.service;
+    let service = admission.provider.service();
     let located = service.locate(&admission.spec).await;
     let located = located.map_err(|error| Lost::new(error.to_string(), error.retry, None, true))?;
     let fresh = located.fresh;
     let link = deps.wire.connect(located.request).await;
     let link = link.map_err(|error| {
-        let mut lost = Lost::new(error.to_string(), class(service, &error), None, fresh);
+        let mut lost = Lost::new(error.to_string(), class(&*service, &error), None, fresh);
         lost.is_conflict |= matches!(
             error,
             WireError::Refused {

@@ -34,7 +34,7 @@ use sections::Basics;
 settings! {
     /// The speech services, and the streams towards them. A start may name another service than
     /// these keys do, and so may a SIPREC trunk and a Twilio `<Parameter>`, as long as it has a
-    /// section here.
+    /// section here. The services' keys and secrets are read again on SIGHUP.
     pub struct Upstream {
         /// Which service streams go to.
         service: Service = naming(preset(word(), Service::AutoTranscribe));
@@ -245,6 +245,31 @@ impl Upstream {
         if is_trusted && (plain.is_empty() || self.allow_plain) {
             self.refuse_unusable(s);
         }
+    }
+
+    /// Takes over the credentials that another configuration has of the same services, and how they
+    /// are shown. Tells of which services they are others.
+    pub fn adopt_credentials(&mut self, other: &Self) -> Vec<Service> {
+        let assemblyai = self.assemblyai.as_mut().zip(other.assemblyai.as_ref());
+        let autotranscribe = self.autotranscribe.as_mut();
+        let autotranscribe = autotranscribe.zip(other.autotranscribe.as_ref());
+        let deepgram = self.deepgram.as_mut().zip(other.deepgram.as_ref());
+        let adopted = [
+            (
+                Service::AssemblyAi,
+                assemblyai.is_some_and(|(own, other)| own.adopt_credential(other)),
+            ),
+            (
+                Service::AutoTranscribe,
+                autotranscribe.is_some_and(|(own, other)| own.adopt_credential(other)),
+            ),
+            (
+                Service::Deepgram,
+                deepgram.is_some_and(|(own, other)| own.adopt_credential(other)),
+            ),
+        ];
+        let others = adopted.into_iter().filter(|(_, is_other)| *is_other);
+        others.map(|(service, _)| service).collect()
     }
 
     /// The services that are configured.

@@ -110,7 +110,7 @@ fn the_services_are_put_together_as_configured() {
     let routes = routes.map_err(|(_, error)| error).unwrap();
     let names = |role, wish: &Wish| -> Vec<&'static str> {
         let all = routes.of(role, wish);
-        all.iter().map(|provider| provider.service.name()).collect()
+        all.iter().map(|provider| provider.name()).collect()
     };
     let nothing = Wish::default();
     assert_eq!(names(Role::Customer, &nothing), ["deepgram"]);
@@ -324,4 +324,44 @@ fn what_is_printed_has_the_services_that_are_there_and_their_parameters() {
         again.upstream.assemblyai().unwrap().parameters,
         config.upstream.assemblyai().unwrap().parameters
     );
+}
+
+#[test]
+fn credentials_are_taken_over_and_nothing_else() {
+    let text =
+        format!("{LEAST}[upstream.deepgram]\napi_key = \"one\"\nidle = \"4s\"\n[upstream.vosk]\n");
+    let mut running = parse(&text).unwrap().upstream;
+    let same = running.clone();
+    assert_eq!(running.adopt_credentials(&same), []);
+    let now = text
+        .replace("\"one\"", "\"other\"")
+        .replace("4s", "5s")
+        .replace("our-id", "their-id");
+    let now = format!("{now}[upstream.assemblyai]\napi_key = \"new\"\n");
+    let now = parse(&now).unwrap().upstream;
+    let others = running.adopt_credentials(&now);
+    assert_eq!(others, [Service::AutoTranscribe, Service::Deepgram]);
+    let deepgram = running.deepgram().unwrap();
+    assert_eq!(deepgram.api_key.reveal(), "other");
+    assert_eq!(deepgram.idle, Duration::from_secs(4));
+    assert_eq!(running.autotranscribe().unwrap().api_id, "their-id");
+    assert!(
+        running.assemblyai().is_none(),
+        "a new service needs a restart"
+    );
+}
+
+#[test]
+fn a_credential_that_cannot_be_sent_changes_none() {
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let mut running = parse(LEAST).unwrap().upstream;
+    let now = LEAST.replace("our-secret", "our\\u0001secret");
+    let now = parse(&now).unwrap().upstream;
+    let trust = upstream::trust::Trust::new(None).unwrap();
+    let metrics = upstream::metrics::Metrics::register(&Registry::new()).unwrap();
+    let metrics = Arc::new(metrics);
+    let refused = crate::services::renewed(&mut running, &now, &trust, &metrics);
+    assert!(matches!(refused, Err((Service::AutoTranscribe, _))));
+    let own = running.autotranscribe().unwrap();
+    assert_eq!(own.api_secret.reveal(), "our-secret");
 }

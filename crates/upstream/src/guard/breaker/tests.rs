@@ -156,3 +156,45 @@ fn its_memory_does_not_grow() {
     }
     assert!(breaker.recent.0.len() <= 31);
 }
+
+#[test]
+fn another_credential_closes_it_if_one_was_refused() {
+    let (mut breaker, now) = breaker();
+    fail(&mut breaker, now, Retry::Credential);
+    breaker.renewed(now + SECOND);
+    assert_eq!(breaker.stage(), Stage::Closed);
+    assert_eq!(breaker.wait(now + SECOND), None);
+    fail(&mut breaker, now + SECOND, Retry::Credential);
+    assert_eq!(breaker.stage(), Stage::Open, "it is no better");
+}
+
+#[test]
+fn another_credential_says_nothing_of_a_service_that_fails() {
+    let (mut breaker, now) = breaker();
+    (0..20).for_each(|_| fail(&mut breaker, now, Retry::Backoff));
+    let wait = breaker.wait(now);
+    breaker.renewed(now);
+    assert_eq!((breaker.stage(), breaker.wait(now)), (Stage::Open, wait));
+    let later = now + 60 * SECOND;
+    let probe = breaker.attempt();
+    breaker.renewed(later);
+    assert_eq!(breaker.wait(later), None, "another probe may be made");
+    breaker.failed(later, &probe, Retry::Backoff, 0.5);
+    assert_eq!(breaker.wait(later), None);
+    accept(&mut breaker, later);
+    assert_eq!(breaker.stage(), Stage::Closed);
+}
+
+#[test]
+fn what_comes_late_of_the_old_credential_does_not_open_it() {
+    let (mut breaker, now) = breaker();
+    let old = breaker.attempt();
+    breaker.renewed(now);
+    breaker.failed(now, &old, Retry::Credential, 0.5);
+    assert_eq!(breaker.stage(), Stage::Closed);
+    fail(&mut breaker, now, Retry::Credential);
+    let probe = breaker.attempt();
+    breaker.renewed(now);
+    breaker.failed(now, &probe, Retry::Credential, 0.5);
+    assert_eq!(breaker.stage(), Stage::Closed);
+}

@@ -221,6 +221,11 @@ impl AssemblyAi {
         }
     }
 
+    pub(super) fn adopt_credential(&mut self, other: &Self) -> bool {
+        let auth = std::mem::replace(&mut self.auth, other.auth);
+        adopt(&mut self.api_key, &other.api_key) || auth != other.auth
+    }
+
     fn usable(&self, s: &mut Section<'_>) {
         self.parameters.check(Service::AssemblyAi, "parameters", s);
         if self.auth == assemblyai::Auth::Token && self.session_max < super::s(60) {
@@ -256,6 +261,11 @@ impl AutoTranscribe {
             opens: (self.opens_burst, self.opens_per_minute),
         }
     }
+
+    pub(super) fn adopt_credential(&mut self, other: &Self) -> bool {
+        let is_other_id = adopt(&mut self.api_id, &other.api_id);
+        adopt(&mut self.api_secret, &other.api_secret) || is_other_id
+    }
 }
 
 impl Deepgram {
@@ -287,6 +297,11 @@ impl Deepgram {
         }
     }
 
+    pub(super) fn adopt_credential(&mut self, other: &Self) -> bool {
+        let auth = std::mem::replace(&mut self.auth, other.auth);
+        adopt(&mut self.api_key, &other.api_key) || auth != other.auth
+    }
+
     fn parameters_are_known(&self, s: &mut Section<'_>) {
         self.parameters.check(Service::Deepgram, "parameters", s);
     }
@@ -314,6 +329,13 @@ impl Vosk {
             opens: (self.opens_burst, self.opens_per_minute),
         }
     }
+}
+
+/// Whether it is another.
+fn adopt(secret: &mut Private<String>, other: &Private<String>) -> bool {
+    let is_other = secret != other;
+    secret.clone_from(other);
+    is_other
 }
 
 // The services' own defaults.
