@@ -6,6 +6,7 @@ pub mod args;
 mod desk;
 pub mod event;
 pub mod faults;
+mod issuer;
 mod ledger;
 mod print;
 pub mod signature;
@@ -13,6 +14,7 @@ pub mod signature;
 mod tests;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use self::desk::Desk;
 pub use self::event::{Event, Format};
 pub use self::faults::{Fault, Faults};
+pub use self::issuer::Client;
 pub use self::ledger::{Counts, Taken};
 pub use self::signature::Secret;
 use crate::service::TlsFiles;
@@ -45,6 +48,11 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// TLS, if any.
     pub tls: Option<TlsFiles>,
+    /// PEM file of the authorities of which one must have issued the sender's certificate; only
+    /// with TLS.
+    pub client_ca: Option<PathBuf>,
+    /// To whom bearer tokens are given, at `/token`; then each delivery must show one.
+    pub oauth2: Option<Client>,
     /// One of these must have signed; with none signatures are not looked at.
     pub secrets: Vec<Secret>,
     /// A header that must be there with this value.
@@ -93,6 +101,21 @@ impl Receiver {
     /// What goes wrong from now on.
     pub fn set_faults(&self, faults: Faults) {
         self.desk.set_faults(faults);
+    }
+
+    /// Where bearer tokens are given: `http://127.0.0.1:4000/token`.
+    pub fn token_url(&self) -> String {
+        self.url().replace(PATH, issuer::PATH)
+    }
+
+    /// Bearer tokens that were given are no longer good.
+    pub fn revoke_tokens(&self) {
+        self.desk.issuer.revoke();
+    }
+
+    /// The next so many requests for a bearer token are answered 503.
+    pub fn fail_tokens(&self, times: u32) {
+        self.desk.issuer.fail(times);
     }
 
     /// Everything that was taken, each id once, in the order in which it was taken first.
@@ -153,7 +176,8 @@ impl Receiver {
     pub async fn open(&mut self) -> anyhow::Result<()> {
         let listener = listen(self.address)?;
         self.address = listener.local_addr()?;
-        let door = Door::new(listener, self.settings.tls.as_ref())?;
+        let Settings { tls, client_ca, .. } = &self.settings;
+        let door = Door::asking(listener, tls.as_ref(), client_ca.as_deref())?;
         let closing = CancellationToken::new();
         let routes = desk::routes(&self.desk, closing.clone());
         let until = closing.clone().cancelled_owned();
@@ -187,6 +211,8 @@ impl Default for Settings {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             tls: None,
+            client_ca: None,
+            oauth2: None,
             secrets: Vec::new(),
             header: None,
             parameter: None,

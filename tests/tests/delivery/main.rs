@@ -9,19 +9,27 @@
 //! - encryption at rest, and a log without secrets: `privacy::*`
 //! - a store that cannot do its work: `store::*`
 //! - readers of events that come back to another process: `resumed::*`
+//! - receivers that want certificates or bearer tokens: `mtls::*`, `oauth::*`
+//! - files of what was said: `exporter::*`
+//! - tokens for browsers, and readers at WebSockets: `tokens::*`, `sockets::*`
 
 #![expect(clippy::unwrap_used, reason = "a story fails by panic")]
 
 mod audit;
+mod exporter;
 mod faults;
 mod files;
 mod kills;
 mod messages;
+mod mtls;
+mod oauth;
 mod privacy;
 mod resumed;
 mod scene;
 mod shapes;
+mod sockets;
 mod store;
+mod tokens;
 
 /// The test whose body is a gateway.
 const GATEWAY: &str = "a_gateway_of_its_own";

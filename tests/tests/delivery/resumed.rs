@@ -30,12 +30,12 @@ async fn until_end_of(api: &Gateway, after: Option<&str>, guid: &str) -> Vec<Val
 }
 
 /// Ids of what is durable: guesses are told once, to whom is there, and notes have none.
-fn ids(told: &[Value]) -> Vec<&str> {
+pub(crate) fn ids(told: &[Value]) -> Vec<&str> {
     let durable = told.iter().filter(|event| event["isFinal"] != false);
     durable.filter_map(|event| event["id"].as_str()).collect()
 }
 
-async fn until_kept(world: &World, guid: &str) {
+pub(crate) async fn until_kept(world: &World, guid: &str) {
     let path = format!("/v1/conversations/twilio/{guid}");
     let kept = async { while world.api.get(&path).await.unwrap().body["endedAt"].is_null() {} };
     eventually("the end to be kept", kept).await;

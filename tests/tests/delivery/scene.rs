@@ -8,6 +8,7 @@ use rig::told::of;
 use rig::{World, eventually, phrase};
 use serde_json::Value;
 use sim::caller::twilio::{Side, TwilioCall};
+use sim::control::{Gateway, Start};
 use sim::speech::Role;
 use sim::webhook::{Event, Faults, Receiver, Settings, Taken};
 
@@ -105,6 +106,19 @@ pub(crate) fn kept_in(folder: &Path) -> String {
 /// A call that says these phrases and is stopped, from its beginning to its end.
 pub(crate) async fn conversation(world: &World, phrases: &[&str]) -> String {
     let mut call = begin(world).await;
+    for id in phrases {
+        world.say(&mut call, id).await;
+    }
+    end(world, call).await
+}
+
+/// The same, started by somebody's own key, whose tenant's call it is then.
+pub(crate) async fn conversation_of(world: &World, api: &Gateway, phrases: &[&str]) -> String {
+    let mut call = world.dial().await;
+    let guid = call.call_sid().to_owned();
+    world.until_state(&guid, "idle").await;
+    let answer = api.start(&Start::of(&guid)).await.unwrap();
+    assert!(answer.is_ok(), "no start: {}", answer.complaint());
     for id in phrases {
         world.say(&mut call, id).await;
     }
@@ -212,6 +226,13 @@ pub(crate) async fn until_messages(world: &World, guid: &str, count: usize) -> V
         }
     })
     .await
+}
+
+/// What a URL answers to who has no key: the status and the body.
+pub(crate) async fn unkeyed(url: &str) -> (u16, String) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = client.get(url).send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
 fn said(event: &Event) -> Said {

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -12,6 +13,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
+use rustls::RootCertStore;
+use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -61,7 +64,16 @@ const TEAR: u8 = 3;
 
 impl Door {
     pub(crate) fn new(listener: TcpListener, files: Option<&TlsFiles>) -> anyhow::Result<Self> {
-        let tls = files.map(acceptor).transpose()?;
+        Self::asking(listener, files, None)
+    }
+
+    /// A door that lets in only whose certificate one of these authorities has issued.
+    pub(crate) fn asking(
+        listener: TcpListener,
+        files: Option<&TlsFiles>,
+        client_ca: Option<&Path>,
+    ) -> anyhow::Result<Self> {
+        let tls = files.map(|files| acceptor(files, client_ca)).transpose()?;
         Ok(Self {
             listener,
             tls,
@@ -248,16 +260,28 @@ impl AsyncWrite for Wire {
     }
 }
 
-fn acceptor(files: &TlsFiles) -> anyhow::Result<TlsAcceptor> {
-    let context = |path: &std::path::Path| format!("cannot read {}", path.display());
+fn acceptor(files: &TlsFiles, client_ca: Option<&Path>) -> anyhow::Result<TlsAcceptor> {
+    let context = |path: &Path| format!("cannot read {}", path.display());
     let chain = CertificateDer::pem_file_iter(&files.cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| context(&files.cert))?;
     let key = PrivateKeyDer::from_pem_file(&files.key).with_context(|| context(&files.key))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?;
+    let builder = match client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let mut roots = RootCertStore::empty();
+            let authorities = CertificateDer::pem_file_iter(path).with_context(|| context(path))?;
+            for authority in authorities {
+                roots.add(authority.with_context(|| context(path))?)?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            builder.with_client_cert_verifier(verifier.build()?)
+        }
+    };
+    Ok(TlsAcceptor::from(Arc::new(
+        builder.with_single_cert(chain, key)?,
+    )))
 }

@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use super::faults::{Fault, Faults, Random};
 use super::signature::Secret;
-use super::{Receiver, Settings, print};
+use super::{Client, Receiver, Settings, print};
 use crate::service::TlsFiles;
 use crate::service::args::duration;
 
@@ -24,6 +24,12 @@ pub struct WebhookArgs {
     /// PEM file of the certificate's key.
     #[arg(long, requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// PEM file of the authorities whose certificates senders must show.
+    #[arg(long, requires = "tls_cert")]
+    client_ca: Option<PathBuf>,
+    /// Give bearer tokens at /token to this client, and take nothing without one: ID=SECRET.
+    #[arg(long, value_parser = pair)]
+    oauth2: Option<(String, String)>,
     /// The signing secret, whsec_…, or the sender's public key, whpk_…; may be given again. Without
     /// one anything is taken.
     #[arg(long, env = "ANTIPHON_WEBHOOK_SECRET", hide_env_values = true)]
@@ -110,6 +116,8 @@ impl WebhookArgs {
                 .tls_cert
                 .zip(self.tls_key)
                 .map(|(cert, key)| TlsFiles { cert, key }),
+            client_ca: self.client_ca,
+            oauth2: self.oauth2.map(|(id, secret)| Client { id, secret }),
             secrets: self.secret,
             header: self.header,
             parameter: self.parameter,

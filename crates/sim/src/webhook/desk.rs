@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::event::{self, Event};
 use super::faults::{Fault, Faults};
+use super::issuer::{self, BadToken, Issuer};
 use super::ledger::{Ledger, Taken};
 use super::signature::{self, Signed};
 use super::{PATH, Settings};
@@ -29,6 +30,7 @@ const ELSEWHERE: &str = "/elsewhere";
 /// Where deliveries are dealt with.
 pub(super) struct Desk {
     pub(super) ledger: Ledger,
+    pub(super) issuer: Issuer,
     settings: Settings,
     faults: Mutex<Faults>,
     deliveries: AtomicU64,
@@ -53,6 +55,7 @@ pub(super) fn routes(desk: &Arc<Desk>, closing: CancellationToken) -> Router {
     Router::new()
         .route(PATH, post(answer))
         .route(ELSEWHERE, any(followed))
+        .route(issuer::PATH, post(token))
         .with_state(Counter {
             desk: Arc::clone(desk),
             closing,
@@ -63,6 +66,7 @@ impl Desk {
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             ledger: Ledger::default(),
+            issuer: Issuer::new(settings.oauth2.clone()),
             faults: Mutex::new(settings.faults.clone()),
             settings: settings.clone(),
             deliveries: AtomicU64::new(0),
@@ -80,6 +84,19 @@ impl Desk {
     /// Counts a delivery and gives what can be made of it.
     fn read(&self, head: &Parts, body: Vec<u8>) -> Result<Delivery, StatusCode> {
         self.ledger.count(|counts| counts.deliveries += 1);
+        match self.issuer.check(&head.headers) {
+            Ok(()) => {}
+            Err(BadToken::Revoked) => {
+                self.ledger.count(|counts| counts.revoked += 1);
+                return Err(StatusCode::UNAUTHORIZED);
+            }
+            Err(BadToken::Forged) => {
+                self.ledger.count(|counts| counts.forged += 1);
+                self.ledger
+                    .complain("the bearer token is missing or nobody's".to_owned());
+                return Err(StatusCode::UNAUTHORIZED);
+            }
+        }
         let signed = self.authenticate(head, &body).map_err(|why| {
             self.ledger.count(|counts| counts.forged += 1);
             self.ledger.complain(why);
@@ -178,6 +195,28 @@ async fn answer(
     match fault {
         None => status(StatusCode::OK),
         Some(fault) => misbehave(fault, &lever, &closing).await,
+    }
+}
+
+async fn token(
+    State(Counter { desk, .. }): State<Counter>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let Some(form) = collect(body, None).await else {
+        return status(StatusCode::PAYLOAD_TOO_LARGE);
+    };
+    match desk.issuer.give(&head.headers, &form) {
+        Ok(grant) => {
+            desk.ledger.count(|counts| counts.tokens += 1);
+            let mut response = with(StatusCode::OK, header::CONTENT_TYPE, "application/json");
+            *response.body_mut() = Body::from(grant);
+            response
+        }
+        Err(refusal) => {
+            desk.ledger.count(|counts| counts.tokens_refused += 1);
+            status(refusal)
+        }
     }
 }
 

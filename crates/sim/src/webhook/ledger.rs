@@ -50,6 +50,12 @@ pub struct Counts {
     pub faults: u64,
     /// Requests at the place that redirects name. Nobody should follow them.
     pub followed: u64,
+    /// Bearer tokens that were given.
+    pub tokens: u64,
+    /// Requests for one that were not answered with one.
+    pub tokens_refused: u64,
+    /// Deliveries with a bearer token that was no longer good.
+    pub revoked: u64,
 }
 
 /// All of it.
