@@ -10,6 +10,7 @@ use std::error::Error;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use call::private::Private;
 use futures_util::future::BoxFuture;
 use http::StatusCode;
@@ -40,7 +41,7 @@ pub(crate) struct Letter {
     /// `webhook-id`
     pub(crate) id: String,
     pub(crate) content_type: String,
-    pub(crate) body: Private<Vec<u8>>,
+    pub(crate) body: Private<Bytes>,
     /// Later events of its call went before it.
     pub(crate) late: bool,
 }

@@ -5,7 +5,7 @@ mod desk;
 mod flight;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use store::outbox::{Outbox, Settled};
 use tokio::task::JoinSet;
@@ -16,6 +16,7 @@ use tracing::{debug, error, info, warn};
 use self::desk::{Desk, Done, Task};
 use self::flight::{Landing, fly};
 use crate::client::Carrier;
+use crate::clock::{Clock, millis};
 use crate::dispatch::{Complaint, Route};
 use crate::lanes::{Class, Lanes, Outcome, Standing};
 use crate::limits::Limits;
@@ -34,13 +35,6 @@ pub(crate) struct Courier {
     deaths: Complaint,
     /// The outbox could not be read or written, and that was told.
     outbox_fails: bool,
-}
-
-/// The wall's clock as it was at the beginning, and then without its leaps.
-#[derive(Clone, Copy)]
-pub(crate) struct Clock {
-    unix_ms: u64,
-    since: Instant,
 }
 
 impl Courier {
@@ -284,31 +278,9 @@ impl Courier {
     }
 }
 
-impl Clock {
-    pub(crate) fn new() -> Self {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH);
-        Self {
-            unix_ms: millis(unix.unwrap_or_default()),
-            since: Instant::now(),
-        }
-    }
-
-    pub(crate) fn now(&self) -> u64 {
-        self.unix_ms.saturating_add(millis(self.since.elapsed()))
-    }
-
-    fn instant(&self, unix_ms: u64) -> Instant {
-        self.since + Duration::from_millis(unix_ms.saturating_sub(self.unix_ms))
-    }
-}
-
 /// A panic goes on up: who employs us begins anew.
 fn expected<T>(joined: Result<T, tokio::task::JoinError>) -> T {
     joined.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
-}
-
-fn millis(time: Duration) -> u64 {
-    time.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

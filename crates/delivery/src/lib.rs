@@ -9,6 +9,7 @@
 
 mod address;
 mod client;
+mod clock;
 mod courier;
 mod dispatch;
 mod endpoint;

@@ -2,7 +2,7 @@
 //! waits; a reader has a place in the ring and falls behind at its own expense.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use call::backlog::GapReason;
 use call::ending::Ending;
@@ -14,6 +14,7 @@ use call::switchboard::StateName;
 use call::transcript::Utterance;
 use tokio::sync::watch;
 
+use crate::clock::unix_ms;
 use crate::metrics::Metrics;
 use crate::switchboard_task::LegRole;
 
@@ -411,13 +412,6 @@ impl Bus {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-pub(crate) fn unix_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

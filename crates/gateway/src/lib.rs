@@ -7,6 +7,7 @@
 pub mod admission;
 pub mod api;
 pub mod app;
+mod clock;
 pub mod config;
 pub mod events;
 pub mod exchange;

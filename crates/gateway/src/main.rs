@@ -12,6 +12,8 @@ use tokio_util::task::TaskTracker;
 
 #[path = "export/command.rs"]
 mod export;
+#[path = "rekey/command.rs"]
+mod rekey;
 
 /// As sysexits.h has it: the command, and so its configuration, was wrong.
 const USAGE: u8 = 64;
@@ -46,6 +48,17 @@ enum Command {
         #[arg(long, env = "ANTIPHON_CONFIG")]
         config: PathBuf,
     },
+    /// Changes the store while no gateway runs.
+    Store {
+        #[command(subcommand)]
+        what: Change,
+    },
+}
+
+#[derive(Subcommand)]
+enum Change {
+    /// Seals everything that is kept with another key, or with none.
+    Rekey(rekey::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -84,6 +97,9 @@ fn main() -> ExitCode {
         Command::DeadLetters { what } => dead_letters(what),
         Command::Export(wanted) => export::export(&wanted),
         Command::Serve { config } => serve(&config),
+        Command::Store {
+            what: Change::Rekey(wanted),
+        } => rekey::rekey(&wanted),
     };
     let Err(error) = done else {
         return ExitCode::SUCCESS;

@@ -22,6 +22,7 @@ mod backlog;
 mod care;
 mod courier;
 mod desk;
+mod erasure;
 mod keeping;
 mod lease;
 mod projection;
@@ -51,6 +52,8 @@ pub struct RecorderConfig {
     pub events_retention: Duration,
     /// How long dead letters are kept.
     pub dead_letters_retention: Duration,
+    /// How big all dead letters may be.
+    pub dead_letters_bytes_max: u64,
     /// How big the files may become.
     pub bytes_max: u64,
     /// How often what is past its time is looked for.
@@ -108,6 +111,8 @@ impl Recorder {
     /// Begins to record.
     pub fn start(self) -> io::Result<Recording> {
         let (told, ended) = watch::channel(false);
+        let keeping = Arc::clone(&self.keeping);
+        keeping.written_by(Arc::clone(&self.tap));
         let mut desk = Desk::new(self);
         let thread = thread::Builder::new().name("recorder".to_owned());
         // It is not joined: its end is told, and nobody may wait for it forever.
@@ -115,6 +120,7 @@ impl Recorder {
             while catch_unwind(AssertUnwindSafe(|| desk.run())).is_err() {
                 desk.fell();
             }
+            keeping.written_by_nobody();
             told.send_replace(true);
         })?);
         Ok(Recording { ended })

@@ -181,6 +181,76 @@ fn an_export_in_a_format_that_there_is_not_is_refused() {
     assert!(text(&output.stderr).contains("expected csv, jsonl or parquet"));
 }
 
+/// A configuration with a key, and a store that was made with it.
+fn sealed() -> World {
+    let world = World::new(&format!("{GOOD}[store]\nkey = \"file:store.key\"\n"));
+    fs::write(world.0.path().join("store.key"), "1".repeat(64)).unwrap();
+    fs::write(world.0.path().join("other.key"), "2".repeat(64)).unwrap();
+    drop(opened(&world, '1').unwrap());
+    world
+}
+
+fn opened(world: &World, digit: char) -> Result<store::sqlite::SqliteStore, store::StoreError> {
+    let mut config = store::sqlite::StoreConfig::at(world.0.path().join("antiphon.db"));
+    let digits = digit.to_string().repeat(64);
+    config.key = Some(store::key::Key::parse(digits.as_bytes()).unwrap());
+    Ok(store::sqlite::SqliteStore::open(&config)?.0)
+}
+
+#[test]
+fn a_store_gets_another_key() {
+    let world = sealed();
+    let other = world.0.path().join("other.key");
+    let to = ["--to", other.to_str().unwrap()];
+    let output = world.run_with(&["store", "rekey"], &to);
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(
+        told.contains(&format!("\"file:{}\"", other.display())),
+        "{told}"
+    );
+    assert!(!told.contains("2222"), "{told}");
+    assert!(matches!(
+        opened(&world, '1'),
+        Err(store::StoreError::WrongKey)
+    ));
+    opened(&world, '2').unwrap();
+    // The configuration has the former key still.
+    let output = world.run_with(&["store", "rekey"], &to);
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("another key"), "{told}");
+}
+
+#[test]
+fn a_store_that_a_gateway_holds_gets_no_other_key() {
+    let world = sealed();
+    let held = opened(&world, '1').unwrap();
+    let output = world.run_with(&["store", "rekey"], &["--without-key"]);
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("is in use; end the gateway first"), "{told}");
+    drop(held);
+    let output = world.run_with(&["store", "rekey"], &["--without-key"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let plain = store::sqlite::StoreConfig::at(world.0.path().join("antiphon.db"));
+    store::sqlite::SqliteStore::open(&plain).unwrap();
+}
+
+#[test]
+fn what_is_no_key_is_refused_before_the_store_is_touched() {
+    let world = sealed();
+    let output = world.run_with(&["store", "rekey"], &["--to", "/nowhere.key"]);
+    assert!(text(&output.stderr).starts_with("/nowhere.key cannot be read"));
+    let short = world.0.path().join("short.key");
+    fs::write(&short, "secret").unwrap();
+    let output = world.run_with(&["store", "rekey"], &["--to", short.to_str().unwrap()]);
+    let told = text(&output.stderr);
+    assert!(told.contains("is not a key of 32 bytes"), "{told}");
+    assert_eq!(output.status.code(), Some(1));
+    opened(&world, '1').unwrap();
+}
+
 #[test]
 fn dead_letters_need_a_gateway_that_runs_and_a_key_that_may() {
     let world = World::new(GOOD);

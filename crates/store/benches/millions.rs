@@ -153,6 +153,7 @@ fn expire(store: &SqliteStore, written: u64, most: usize) {
         conversations_before_unix_ms: 0,
         events_before_unix_ms: BEGIN + written.saturating_sub(EVENTS_KEPT),
         dead_letters_before_unix_ms: 0,
+        dead_letters_bytes_max: u64::MAX,
         bytes_max: u64::MAX,
     };
     if written.is_multiple_of(20 * BATCH as u64) {
@@ -417,6 +418,7 @@ impl Writer {
                 boot: BEGIN,
                 number: self.written * 4 + u64::from(kind == "call") + u64::from(talk.left == 0),
             },
+            seq: 1,
             at_unix_ms: BEGIN + self.written,
             call: talk.call.clone(),
             also: Arc::new([]),

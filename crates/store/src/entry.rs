@@ -34,6 +34,8 @@ pub struct EventPlace {
 pub struct Entry {
     /// Where it stands among all events.
     pub place: EventPlace,
+    /// Its number in its conversation, from 1; what was lost on the way has its numbers too.
+    pub seq: u64,
     /// When, unix time in milliseconds.
     pub at_unix_ms: u64,
     /// The call. A call that comes again under its name goes on with its conversation.

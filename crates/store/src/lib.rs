@@ -6,6 +6,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, missing_docs))]
 
+mod clock;
 pub mod entry;
 pub mod key;
 pub mod memory;
@@ -16,6 +17,7 @@ pub mod spoken;
 pub mod sqlite;
 pub mod words;
 
+use call::name::CallName;
 use entry::{Batch, EventPlace, Kept};
 use query::{
     ByName, Conversation, EventSearch, Export, ExportedUtterance, Message, Page, Scope, Search,
@@ -75,6 +77,9 @@ pub trait Store: outbox::Outbox {
     /// The place of the newest event that is kept.
     fn newest_event(&self) -> Result<Option<EventPlace>, StoreError>;
 
+    /// The number of the newest event that the conversations of a call ever had, or 0.
+    fn newest_seq(&self, call: &CallName) -> Result<u64, StoreError>;
+
     /// Final utterances of a span of time in the order in which they were kept, at most
     /// `export.most`, behind `export.after`.
     fn export(&self, export: &Export, scope: &Scope) -> Result<Vec<ExportedUtterance>, StoreError>;
@@ -82,6 +87,10 @@ pub trait Store: outbox::Outbox {
     /// Removes a conversation, and what waits to be delivered of it, so that nothing of its text is
     /// left in any file. Whether there was one.
     fn erase(&self, by: &ByName, scope: &Scope) -> Result<bool, StoreError>;
+
+    /// Makes dead letters of what waits for endpoints that are none of these, the oldest of each
+    /// first, at most `most`. How many.
+    fn retire(&self, endpoints: &[String], most: usize) -> Result<u64, StoreError>;
 
     /// Removes what is past its time, in small steps: at most `most` rows a call.
     fn expire(&self, expiry: &query::Expiry, most: usize) -> Result<query::Expired, StoreError>;

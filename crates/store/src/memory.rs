@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::StoreError;
+use crate::clock::unix_ms;
 use crate::outbox::{Carried, DeadLetter, DeadLetters, Depth, Outbox, Parcel, Settled, Waiting};
 
 /// How much a [`MemoryOutbox`] holds, dead letters included.
@@ -38,6 +38,7 @@ struct Held {
 struct Slot {
     parcel: Parcel,
     attempts: u32,
+    refusals: u32,
     /// Of one that waits: not before. Of a dead letter: when it was given up.
     at_unix_ms: u64,
     why: String,
@@ -98,6 +99,7 @@ impl Outbox for MemoryOutbox {
             lane: slot.parcel.lane.clone(),
             id: slot.parcel.id.clone(),
             attempts: slot.attempts,
+            refusals: slot.refusals,
             not_before_unix_ms: slot.at_unix_ms,
             at_unix_ms: slot.parcel.at_unix_ms,
             bytes: u32::try_from(slot.bytes()).unwrap_or(u32::MAX),
@@ -125,10 +127,11 @@ impl Outbox for MemoryOutbox {
                 Settled::Later {
                     number,
                     attempts,
+                    refusals,
                     not_before_unix_ms,
                 } => {
                     if let Some(slot) = held.waiting.get_mut(number) {
-                        slot.attempts = *attempts;
+                        (slot.attempts, slot.refusals) = (*attempts, *refusals);
                         slot.at_unix_ms = *not_before_unix_ms;
                     }
                 }
@@ -187,10 +190,7 @@ impl Outbox for MemoryOutbox {
             trimmed.push((*number, "no room"));
             bytes -= slot.bytes();
         }
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let now_unix_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        let now_unix_ms = unix_ms();
         for (number, why) in &trimmed {
             held.die(*number, now_unix_ms, why);
         }
@@ -243,6 +243,7 @@ impl Held {
         let slot = Slot {
             parcel,
             attempts: 0,
+            refusals: 0,
             at_unix_ms: 0,
             why: String::new(),
         };

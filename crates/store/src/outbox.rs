@@ -36,6 +36,8 @@ pub struct Waiting {
     pub id: String,
     /// How often it was tried in vain.
     pub attempts: u32,
+    /// How many of these said that the event itself is wrong.
+    pub refusals: u32,
     /// Not to be tried before, unix time in milliseconds.
     pub not_before_unix_ms: u64,
     /// When it was made, unix time in milliseconds.
@@ -58,6 +60,8 @@ pub enum Settled {
         number: u64,
         /// How often it was tried in vain.
         attempts: u32,
+        /// How many of these said that the event itself is wrong.
+        refusals: u32,
         /// Not to be tried before, unix time in milliseconds.
         not_before_unix_ms: u64,
     },

@@ -253,6 +253,8 @@ pub struct Expiry {
     pub events_before_unix_ms: u64,
     /// Dead letters before this.
     pub dead_letters_before_unix_ms: u64,
+    /// The oldest dead letters go when the bodies of all are more than this, in bytes.
+    pub dead_letters_bytes_max: u64,
     /// If the files are bigger than this, the oldest conversations go too.
     pub bytes_max: u64,
 }

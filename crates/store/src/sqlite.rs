@@ -24,15 +24,16 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use call::name::CallName;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use self::file::Kind;
 use self::pool::{Pool, Reader};
 pub use self::settings::StoreConfig;
+use crate::clock::unix_ms;
 use crate::entry::{Batch, EventPlace, Kept};
-use crate::key::Key;
 use crate::outbox::{Carried, DeadLetter, DeadLetters, Depth, Outbox, Settled, Waiting};
 use crate::query::{
     ByName, Conversation, EventSearch, Expired, Expiry, Export, ExportedUtterance, Message, Page,
@@ -104,14 +105,6 @@ impl SqliteStore {
         let mut writer = self.writer();
         file::mark_broken(&self.config.path)?;
         self.begin(&mut writer)
-    }
-
-    /// Opens the file with its present key, and seals everything in it with another or none. It
-    /// takes as long as reading and writing all of it, and the log grows to the file's size.
-    pub fn rekey(config: &StoreConfig, key: Option<Key>) -> Result<(), StoreError> {
-        let (store, _) = Self::open(config)?;
-        store.change(|db, vault| rekey::rekey(db, vault, key.as_ref()).map(drop))?;
-        store.empty_log(config.busy_timeout)
     }
 
     /// How many bytes the file and its log have.
@@ -301,6 +294,10 @@ impl Store for SqliteStore {
         self.read(|db, _| events::newest(db))
     }
 
+    fn newest_seq(&self, call: &CallName) -> Result<u64, StoreError> {
+        self.read(|db, _| events::newest_seq(db, call))
+    }
+
     fn export(&self, export: &Export, scope: &Scope) -> Result<Vec<ExportedUtterance>, StoreError> {
         self.read(|db, vault| export::export(db, vault, export, scope))
     }
@@ -316,6 +313,10 @@ impl Store for SqliteStore {
             self.empty_log(self.config.busy_timeout)?;
         }
         Ok(is_there.is_some())
+    }
+
+    fn retire(&self, endpoints: &[String], most: usize) -> Result<u64, StoreError> {
+        self.change(|db, _| outbox::retire(db, endpoints, (unix_ms(), most)))
     }
 
     fn expire(&self, expiry: &Expiry, most: usize) -> Result<Expired, StoreError> {
@@ -365,7 +366,7 @@ impl Outbox for SqliteStore {
         let limits = outbox::Limits {
             bytes_max,
             made_before_unix_ms,
-            now_unix_ms: now_unix_ms(),
+            now_unix_ms: unix_ms(),
         };
         self.change(|db, _| outbox::trim(db, endpoint, &limits))
     }
@@ -381,13 +382,6 @@ impl Outbox for SqliteStore {
     fn bury(&self, which: &DeadLetters) -> Result<u64, StoreError> {
         self.change(|db, _| outbox::bury(db, which))
     }
-}
-
-fn now_unix_ms() -> u64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

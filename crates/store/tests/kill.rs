@@ -69,6 +69,7 @@ fn batch(number: u64) -> Batch {
                 boot: BEGIN,
                 number: place,
             },
+            seq: place,
             at_unix_ms: BEGIN + place,
             call: call(number),
             also: Arc::new([]),

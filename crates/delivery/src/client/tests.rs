@@ -110,7 +110,7 @@ fn letter() -> Letter {
     Letter {
         id: "msg_1".to_owned(),
         content_type: "application/json".to_owned(),
-        body: b"{\"type\":\"transcript\"}".to_vec().into(),
+        body: Bytes::from_static(b"{\"type\":\"transcript\"}").into(),
         late: false,
     }
 }
@@ -130,7 +130,7 @@ async fn a_letter_arrives_as_it_is_with_its_headers() {
     let seen = &receiver.seen()[0];
     assert_eq!(
         (&seen.body[..], seen.uri.as_str()),
-        (letter().body.reveal().as_slice(), "/hook?x=1")
+        (&letter().body.reveal()[..], "/hook?x=1")
     );
     assert_eq!(seen.headers["content-type"], "application/json");
     assert_eq!(seen.headers["webhook-id"], "msg_1");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
 use call::private::Private;
 use store::StoreError;
 use store::outbox::{Carried, Outbox};
@@ -77,7 +78,7 @@ fn letter(carried: Vec<Carried>, format: Format, late: bool) -> Option<Letter> {
         return Some(Letter {
             id: only.id,
             content_type: only.content_type,
-            body: only.body,
+            body: sent(only.body),
             late,
         });
     }
@@ -88,9 +89,14 @@ fn letter(carried: Vec<Carried>, format: Format, late: bool) -> Option<Letter> {
     Some(Letter {
         id,
         content_type,
-        body: batch(&bodies),
+        body: sent(batch(&bodies)),
         late,
     })
+}
+
+/// Sent more than once if a token is refused, and copied never.
+fn sent(body: Private<Vec<u8>>) -> Private<Bytes> {
+    Bytes::from(body.into_revealed()).into()
 }
 
 /// The same for the same events; one event lends its own.

@@ -43,6 +43,7 @@ struct Rig {
     task: JoinSet<()>,
     number: u64,
     registry: Registry,
+    clock: Clock,
 }
 
 fn ok() -> Outcome {
@@ -123,6 +124,7 @@ impl Rig {
         let metrics = Metrics::register(&registry).unwrap();
         Self {
             registry,
+            clock: Clock::new(),
             route: Arc::new(Route::new(&endpoint, &limits, &metrics)),
             receiver: Arc::new(Receiver {
                 answer: Mutex::new(Box::new(|_| ok())),
@@ -167,7 +169,7 @@ impl Rig {
                 kind: "transcript",
                 content_type: "application/json",
                 body: format!("{{\"n\":{}}}", self.number).into_bytes().into(),
-                at_unix_ms: Clock::new().unix_ms,
+                at_unix_ms: self.clock.now(),
             }]);
         }
         self.route.wake.notify_one();
@@ -238,7 +240,7 @@ async fn what_waits_is_taken_in_order_and_leaves_the_outbox() {
     rig.run_dry(Duration::from_secs(2)).await;
     assert_eq!(rig.taken(), numbers(1..=20));
     let (_, first) = rig.receiver.taken.lock().unwrap()[0].clone();
-    assert_eq!(first.body.reveal(), b"{\"n\":1}");
+    assert_eq!(&first.body.reveal()[..], b"{\"n\":1}");
     assert_eq!(
         (first.content_type.as_str(), first.late),
         ("application/json", false)
@@ -419,6 +421,33 @@ async fn what_waits_too_long_becomes_a_dead_letter_and_can_be_replayed() {
     rig.route.wake.notify_one();
     sleep(Duration::from_secs(1)).await;
     assert_eq!(rig.taken(), numbers(1..=3), "under their old ids");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_never_takes_anything_has_what_is_young_wait_and_all_else_die_by_age() {
+    for class in [Class::Failed, Class::Refused, Class::Gone] {
+        let mut rig = Rig::new(|_, limits| limits.age_max = Duration::from_secs(600));
+        rig.answers(move |_| Outcome::new(class, "never"));
+        rig.start();
+        for minute in 0..90 {
+            rig.put(&format!("twilio/{}", minute % 7), 1);
+            sleep(Duration::from_secs(60)).await;
+        }
+        let depth = rig.depth();
+        assert!((10..=11).contains(&depth.waiting), "{class:?}: {depth:?}");
+        assert_eq!(depth.waiting + depth.dead, 90, "{class:?}");
+        assert_ne!(rig.route.state().standing, Standing::Enabled);
+        let all = DeadLetters {
+            most: 100,
+            ..DeadLetters::default()
+        };
+        let letters = rig.outbox.dead_letters(&all).unwrap();
+        assert!(letters.iter().all(|letter| letter.why == "too old"));
+        // While it rests, or is gone, no event is blamed.
+        let blamed: u32 = letters.iter().map(|letter| letter.attempts).sum();
+        assert!(blamed <= rig.limits.rest_after, "{class:?}: {blamed}");
+        assert_eq!(rig.metric("dead_total", ""), depth.dead as f64);
+    }
 }
 
 #[tokio::test(start_paused = true)]

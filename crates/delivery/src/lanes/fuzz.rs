@@ -123,6 +123,7 @@ fn parcel(number: u64, lane: u64, now: u64) -> Waiting {
         lane: Arc::from(format!("twilio/{lane}")),
         id: format!("msg_{number}"),
         attempts: 0,
+        refusals: 0,
         not_before_unix_ms: 0,
         at_unix_ms: now,
         bytes: 100,

@@ -11,7 +11,7 @@ pub(super) struct Held {
     pub(super) number: u64,
     /// How often it was tried in vain.
     pub(super) attempts: u32,
-    /// How often it was refused, as far as we remember.
+    /// How many of these were refusals.
     pub(super) refusals: u32,
     /// Not to be sent before.
     pub(super) due: u64,

@@ -172,6 +172,7 @@ impl Lanes {
                     verdict.settled.push(Settled::Later {
                         number: held.number,
                         attempts: held.attempts,
+                        refusals: held.refusals,
                         not_before_unix_ms: due,
                     });
                     if flight.late || self.rules.is_late(held.attempts) {

@@ -1,7 +1,6 @@
 //! When to try again, and the chance that spreads it.
 
-use std::time::Duration;
-
+use crate::clock::millis;
 use crate::endpoint::{Endpoint, Format, Retries};
 use crate::limits::Limits;
 
@@ -118,8 +117,4 @@ impl Chance {
         let span = fifth.saturating_mul(2).saturating_add(1);
         (time - fifth).saturating_add(mixed % span)
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    time.as_millis().try_into().unwrap_or(u64::MAX)
 }

@@ -35,6 +35,7 @@ impl Rig {
                     lane: Arc::from(*lane),
                     id: format!("msg_{}", self.number),
                     attempts: 0,
+                    refusals: 0,
                     not_before_unix_ms: 0,
                     at_unix_ms: self.now,
                     bytes: 10,
@@ -150,6 +151,52 @@ fn what_is_refused_again_and_again_is_given_up_earlier() {
     assert!(matches!(
         rig.end(1, Class::Refused)[..],
         [Settled::Dead { attempts: 3, .. }]
+    ));
+}
+
+#[test]
+fn refusals_are_counted_on_after_a_restart() {
+    let rules = Rules {
+        give_up_after: 3,
+        rest_after: 1000,
+        ..rules()
+    };
+    let mut rig = Rig::new(rules.clone());
+    rig.put(&["a"]);
+    rig.next();
+    rig.end(1, Class::Failed);
+    rig.wait();
+    rig.next();
+    rig.end(1, Class::Refused);
+    rig.wait();
+    rig.next();
+    let settled = rig.end(1, Class::Refused);
+    let [
+        Settled::Later {
+            attempts, refusals, ..
+        },
+    ] = settled[..]
+    else {
+        panic!("{settled:?}");
+    };
+    assert_eq!((attempts, refusals), (3, 2));
+    let mut again = Rig::new(rules);
+    let wish = again.lanes.wish(again.now).unwrap();
+    let waiting = Waiting {
+        number: 1,
+        lane: "a".into(),
+        id: "msg_1".to_owned(),
+        attempts,
+        refusals,
+        not_before_unix_ms: 0,
+        at_unix_ms: again.now,
+        bytes: 10,
+    };
+    again.lanes.load(wish, vec![waiting], again.now);
+    assert_eq!(again.next(), [1]);
+    assert!(matches!(
+        again.end(1, Class::Refused)[..],
+        [Settled::Dead { attempts: 4, .. }]
     ));
 }
 
@@ -407,6 +454,7 @@ fn a_time_in_the_far_future_is_not_believed() {
         lane: "a".into(),
         id: "msg_1".to_owned(),
         attempts: 1,
+        refusals: 0,
         not_before_unix_ms: u64::MAX,
         at_unix_ms: u64::MAX,
         bytes: 10,

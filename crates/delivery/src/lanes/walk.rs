@@ -76,6 +76,7 @@ impl Box {
             lane: Arc::from(format!("twilio/{lane}")),
             id: format!("msg_{}", self.next),
             attempts: 0,
+            refusals: 0,
             not_before_unix_ms: 0,
             at_unix_ms: now,
             bytes: 100,
@@ -94,10 +95,11 @@ impl Box {
             Settled::Later {
                 number,
                 attempts,
+                refusals,
                 not_before_unix_ms,
             } => {
                 if let Some(waiting) = self.waiting.get_mut(number) {
-                    waiting.attempts = *attempts;
+                    (waiting.attempts, waiting.refusals) = (*attempts, *refusals);
                     waiting.not_before_unix_ms = *not_before_unix_ms;
                 }
             }

@@ -87,7 +87,7 @@ impl Lanes {
         let held = Held {
             number: waiting.number,
             attempts: waiting.attempts,
-            refusals: 0,
+            refusals: waiting.refusals,
             // A clock that was set back must not have it wait for longer than it ever would.
             due: waiting
                 .not_before_unix_ms

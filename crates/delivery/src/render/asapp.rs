@@ -1,11 +1,10 @@
 //! ASAPP's body: one final utterance, its response exactly as the service's `transcript` message.
 
-use std::time::Duration;
-
 use call::transcript::{Alternative, Token, Utterance};
 use serde::Serialize;
 
 use super::{Fact, written};
+use crate::clock::millis;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -92,8 +91,4 @@ fn word(token: &Token) -> Word<'_> {
         punctuation_after: token.punctuation_after.as_deref(),
         punctuation_before: token.punctuation_before.as_deref(),
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    time.as_millis().try_into().unwrap_or(u64::MAX)
 }

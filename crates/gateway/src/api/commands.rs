@@ -16,9 +16,10 @@ use super::named::Named;
 use super::observe::RequestId;
 use super::shapes::{
     CommandResponse, StartRequest, StartResponse, StartedStream, StartedStreams, StopRequest,
-    StopResponse, StoppedStream, StoppedStreams, StreamingUrl, millis,
+    StopResponse, StoppedStream, StoppedStreams, StreamingUrl,
 };
 use super::{Api, body, judge};
+use crate::clock::millis;
 use crate::metrics::labels::CommandName;
 use crate::switchboard_task::{By, Command, Refused};
 

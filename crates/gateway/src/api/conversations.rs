@@ -155,8 +155,9 @@ async fn erase_by(
         caller.by(&request),
     );
     // Whoever asked may go meanwhile; what is begun is done whole, and told.
-    let was_there = kept::ask_patiently(api, move |store| {
-        let was_there = store.erase(&id, &sight)?;
+    let keeping = Arc::clone(&api.state.keeping);
+    let was_there = kept::blocking(api, move || {
+        let was_there = keeping.erase(&id, &sight)?;
         if was_there {
             bus.erase(&call);
             bus.publish(&call, erased(by));

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::clock::millis;
+
 mod calls;
 mod conversations;
 mod events;
@@ -246,10 +248,6 @@ impl From<&call::start::Summary> for StreamSummary {
 
 pub(crate) fn json(shape: &impl Serialize) -> String {
     serde_json::to_string(shape).expect("these shapes have only string keys and finite numbers")
-}
-
-pub(crate) fn millis(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
@@ -23,6 +23,7 @@ use super::shapes::{Claims, TokenRequest, TokenResponse, TokenScope};
 use super::signing::{Purpose, Signer};
 use super::sse::bad;
 use super::{Api, body, judge};
+use crate::clock::unix_seconds;
 
 /// A longer text is no token of ours.
 const TOKEN_CHARS_MAX: usize = 4_096;
@@ -67,7 +68,7 @@ pub(crate) async fn make(
     let read = body::understand::<TokenRequest>(&bytes, settings.json_depth_max)?;
     api.state.metrics.unknown_fields(read.unknown_fields);
     let (grant, lifetime) = grant_of(&read.body, settings.token_ttl)?;
-    let expires = now() + lifetime;
+    let expires = unix_seconds() + lifetime;
     let token = seal(&api.signer, &Claims::new(&caller.key, expires, &grant));
     Ok(Json(TokenResponse::new(token, expires)))
 }
@@ -87,7 +88,7 @@ pub(crate) fn shown(query: &str, headers: &HeaderMap) -> Option<String> {
 
 /// The caller that a token makes, if it is good now and its key is in force.
 pub(crate) fn caller(api: &Api, token: &str, address: IpAddr) -> Option<Caller> {
-    let claims = open(&api.signer, token, now())?;
+    let claims = open(&api.signer, token, unix_seconds())?;
     let grant = Arc::new(claims.grant()?);
     let caller = api.state.keys.named(&claims.key, address)?;
     Some(Caller {
@@ -152,12 +153,6 @@ fn open(signer: &Signer, token: &str, now: u64) -> Option<Claims> {
 fn unsigned(token: &str) -> Option<Claims> {
     let (payload, _) = token.strip_prefix(VERSION)?.split_once('.')?;
     Claims::read(&URL_SAFE_NO_PAD.decode(payload).ok()?)
-}
-
-/// Seconds since 1970.
-pub(crate) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.unwrap_or_default().as_secs()
 }
 
 #[cfg(test)]

@@ -3,9 +3,11 @@
 //! Publishing never waits: whoever holds the lock only moves pointers, and a queue that is full
 //! loses its oldest, which is counted and told.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use call::name::CallName;
 
 use super::Record;
 
@@ -45,6 +47,10 @@ struct Queue {
     records: VecDeque<Arc<Record>>,
     bytes: usize,
     is_closed: bool,
+    /// Who waits is to go on.
+    is_nudged: bool,
+    /// What was lost since the last time that something was taken, call by call.
+    lost: HashMap<CallName, u64>,
     /// Who waits is woken when so many are there.
     wake_at: usize,
     /// Losses of which the log does not know yet.
@@ -56,6 +62,8 @@ struct Queue {
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
     pub(crate) records: Vec<Arc<Record>>,
+    /// So many events of calls were lost before these.
+    pub(crate) lost: Vec<(CallName, u64)>,
     /// No more will come, and nothing is left.
     pub(crate) is_over: bool,
 }
@@ -63,6 +71,9 @@ pub(crate) struct Taken {
 impl Tap {
     /// A line in the log at most this often, however much is lost.
     const TOLD_EVERY: Duration = Duration::from_secs(60);
+
+    /// Of so many calls at once it is known how much of each was lost.
+    const LOST_CALLS_MAX: usize = 100_000;
 
     /// An empty queue.
     pub fn new(limits: TapLimits, notice: Box<Notice>) -> Arc<Self> {
@@ -96,6 +107,17 @@ impl Tap {
         self.filled.notify_all();
     }
 
+    /// Who waits goes on, though nothing happened, and does not wait again before it is calm.
+    pub(crate) fn nudge(&self) {
+        self.queue().is_nudged = true;
+        self.filled.notify_all();
+    }
+
+    /// Whoever nudged will be attended to now.
+    pub(crate) fn calm(&self) {
+        self.queue().is_nudged = false;
+    }
+
     /// Waits until there is something, no more will come, or `patience` is over; then takes the
     /// oldest, at most `most`.
     pub(crate) fn take(&self, most: usize, patience: Duration) -> Taken {
@@ -103,12 +125,17 @@ impl Tap {
         let count = most.min(queue.records.len());
         let records: Vec<_> = queue.records.drain(..count).collect();
         queue.bytes -= records.iter().map(|record| record.bytes()).sum::<usize>();
+        let lost = std::mem::take(&mut queue.lost).into_iter().collect();
         let is_over = queue.is_closed && queue.records.is_empty();
         (self.notice)(queue.level(0));
         let untold = queue.untold(0);
         drop(queue);
         tell(untold);
-        Taken { records, is_over }
+        Taken {
+            records,
+            lost,
+            is_over,
+        }
     }
 
     /// Waits until no more will come, `most` wait, or `patience` is over.
@@ -124,7 +151,8 @@ impl Tap {
     fn until(&self, most: usize, patience: Duration) -> MutexGuard<'_, Queue> {
         let mut queue = self.queue();
         queue.wake_at = most;
-        let is_little = |queue: &mut Queue| queue.records.len() < most && !queue.is_closed;
+        let is_little =
+            |queue: &mut Queue| queue.records.len() < most && !queue.is_closed && !queue.is_nudged;
         let waited = self.filled.wait_timeout_while(queue, patience, is_little);
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
@@ -143,10 +171,20 @@ impl Queue {
         {
             if let Some(oldest) = self.records.pop_front() {
                 self.bytes -= oldest.bytes();
+                self.miss(&oldest.call);
                 dropped += 1;
             }
         }
         dropped
+    }
+
+    /// One more event of a call was lost.
+    fn miss(&mut self, call: &CallName) {
+        if let Some(lost) = self.lost.get_mut(call) {
+            *lost += 1;
+        } else if self.lost.len() < Tap::LOST_CALLS_MAX {
+            self.lost.insert(call.clone(), 1);
+        }
     }
 
     /// How many losses the log is to be told of now.

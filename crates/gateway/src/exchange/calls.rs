@@ -10,6 +10,7 @@ use call::start::StreamOptions;
 use call::switchboard::StateName;
 
 use super::Desk;
+use crate::clock::unix_ms;
 use crate::events::Event;
 
 /// One call, or a name under which a start waits for one.
@@ -119,9 +120,8 @@ impl CallEntry {
     const IDENTIFIERS_MAX: usize = 64;
 
     fn new(call: &CallName) -> Self {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         Self {
-            began_unix_ms: since.map_or(0, |since| since.as_millis() as u64),
+            began_unix_ms: unix_ms(),
             began: Instant::now(),
             state: StateName::Idle,
             since: Instant::now(),

@@ -20,6 +20,7 @@ fn store(folder: &TempDir, words: u64) -> SqliteStore {
     };
     let entry = |number: u64| Entry {
         place: EventPlace { boot: 1, number },
+        seq: number,
         at_unix_ms: 1_000 + number,
         call: call.clone(),
         also: Arc::from([]),

@@ -21,6 +21,7 @@ pub struct StoreMetrics {
     panics: IntCounter,
     parcels: IntCounter,
     parcels_dropped: IntCounter,
+    parcels_retired: IntCounter,
     queue_bytes: IntGauge,
     queue_events: IntGauge,
     unusable: IntCounter,
@@ -44,10 +45,6 @@ impl StoreMetrics {
             )
         };
         let gauge = |name: &str, help: &str| super::kept(registry, IntGauge::new(name, help));
-        let write_seconds = HistogramOpts::new(
-            "antiphon_store_write_seconds",
-            "How long it took to keep a batch, until it was on the disk.",
-        );
         let metrics = Self {
             batches: counter("antiphon_store_batches_total", "Batches that were kept.")?,
             dropped: counter(
@@ -82,6 +79,10 @@ impl StoreMetrics {
                 "antiphon_store_parcels_dropped_total",
                 "Deliveries that were lost because too many waited in memory.",
             )?,
+            parcels_retired: counter(
+                "antiphon_store_parcels_retired_total",
+                "Deliveries that became dead letters because their webhook is no longer configured.",
+            )?,
             queue_bytes: gauge(
                 "antiphon_store_queue_bytes",
                 "Bytes of the events that wait to be kept, roughly.",
@@ -98,10 +99,7 @@ impl StoreMetrics {
                 "antiphon_store_up",
                 "1 while the store is open and takes what it is given.",
             )?,
-            write_seconds: super::kept(
-                registry,
-                Histogram::with_opts(write_seconds.buckets(WRITE_BUCKETS.to_vec())),
-            )?,
+            write_seconds: super::kept(registry, write_seconds())?,
         };
         metrics.show_from_the_start();
         Ok(metrics)
@@ -153,6 +151,10 @@ impl StoreMetrics {
         self.parcels_dropped.inc_by(parcels);
     }
 
+    pub(crate) fn retired(&self, parcels: u64) {
+        self.parcels_retired.inc_by(parcels);
+    }
+
     pub(crate) fn unusable(&self, events: usize) {
         self.unusable.inc_by(events as u64);
     }
@@ -169,6 +171,14 @@ impl StoreMetrics {
             self.expired.with_label_values(&[what]);
         }
     }
+}
+
+fn write_seconds() -> Result<Histogram, prometheus::Error> {
+    let write_seconds = HistogramOpts::new(
+        "antiphon_store_write_seconds",
+        "How long it took to keep a batch, until it was on the disk.",
+    );
+    Histogram::with_opts(write_seconds.buckets(WRITE_BUCKETS.to_vec()))
 }
 
 fn told(expired: &Expired) -> [(&'static str, u64); 4] {

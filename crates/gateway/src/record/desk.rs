@@ -1,10 +1,13 @@
 //! The recorder's thread at work: it takes, projects, keeps, and looks after what it kept.
 
+mod tidy;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use call::name::CallName;
 use store::StoreError;
 use store::outbox::Parcel;
 
@@ -12,21 +15,29 @@ use super::backlog::Backlog;
 use super::care::Care;
 use super::keeping::{StoreState, Trouble};
 use super::projection::Projection;
-use super::{Opened, Recorder, shelf};
-use crate::events::{Record, unix_ms};
+use super::{Opened, Recorder};
+use crate::events::Record;
+use crate::events::tap::Taken;
 
 /// The thread's own.
 pub(super) struct Desk {
     parts: Recorder,
     projection: Projection,
     /// Taken, and not looked at yet.
-    incoming: VecDeque<Arc<Record>>,
+    incoming: VecDeque<Incoming>,
     backlog: Backlog,
     care: Care,
     /// What memory had no room for until now.
     dropped: u64,
     /// From when on the process ends, however much is left.
     last: Option<Instant>,
+}
+
+/// What came of the bus.
+enum Incoming {
+    Happened(Arc<Record>),
+    /// So many events of a call did not come.
+    Lost(CallName, u64),
 }
 
 impl Desk {
@@ -52,6 +63,7 @@ impl Desk {
             } else if let Err(error) = self.keep() {
                 self.failed(&error);
             }
+            self.erase();
             self.look_after();
             if is_over && self.is_done() {
                 return self.leave();
@@ -96,6 +108,7 @@ impl Desk {
         if !waiting.is_empty() {
             self.backlog.push_first(waiting);
         }
+        self.projection.doubt();
         self.parts.keeping.opened(Some(store));
         self.succeeded();
     }
@@ -116,52 +129,93 @@ impl Desk {
         }
         let wait = self.care.idle(Instant::now());
         let taken = tap.take(config.batch_max, wait);
-        if !taken.records.is_empty() && taken.records.len() < config.batch_max && !taken.is_over {
+        let (count, is_over) = (taken.records.len(), taken.is_over);
+        self.receive(taken);
+        if count > 0 && count < config.batch_max && !is_over {
             // A little later there are more, and one transaction has them all.
             tap.gather(config.batch_max, config.commit_interval);
-            let rest = tap.take(config.batch_max - taken.records.len(), Duration::ZERO);
-            self.incoming.extend(taken.records);
-            self.incoming.extend(rest.records);
-            return rest.is_over;
+            let rest = tap.take(config.batch_max - count, Duration::ZERO);
+            let is_over = rest.is_over;
+            self.receive(rest);
+            return is_over;
         }
-        self.incoming.extend(taken.records);
-        if taken.is_over && !self.is_open() {
+        if is_over && !self.is_open() {
             thread::park_timeout(LAST_PAUSE);
         }
-        taken.is_over
+        is_over
+    }
+
+    fn receive(&mut self, taken: Taken) {
+        let lost = taken.lost.into_iter();
+        self.incoming
+            .extend(lost.map(|(call, events)| Incoming::Lost(call, events)));
+        self.incoming
+            .extend(taken.records.into_iter().map(Incoming::Happened));
     }
 
     /// Turns what was taken into what is kept and delivered.
     fn project(&mut self) -> Result<(), StoreError> {
         let store = self.parts.keeping.store();
-        while let Some(record) = self.incoming.front() {
-            if !self.projection.knows(&record.call) {
+        while let Some(next) = self.incoming.front() {
+            let call = match next {
+                Incoming::Happened(record) => &record.call,
+                Incoming::Lost(call, _) => call,
+            };
+            if !self.projection.knows(call) {
                 let seq = match &store {
-                    Some(store) => shelf::events_of(&**store, &record.call)?,
+                    Some(store) => store.newest_seq(call)?,
                     None => 0,
                 };
-                self.projection.begin(&record.call, seq);
+                self.projection.begin(call, seq);
             }
             // From here on it is lost if this falls, so that it cannot fall over it forever.
-            let Some(record) = self.incoming.pop_front() else {
-                break;
-            };
-            let projected = self.projection.project(&record);
-            let parcels = self.parts.delivery.parcels(&projected.fact(&record));
-            if store.is_some() {
-                self.backlog.push(projected.entry, parcels);
-                continue;
-            }
-            if !parcels.is_empty() {
-                self.carry(&parcels);
-            }
-            if self.parts.shelf.is_some() {
-                self.backlog.push(projected.entry, Vec::new());
-                let dropped = self.backlog.trim();
-                self.lost(dropped);
+            match self.incoming.pop_front() {
+                None => break,
+                Some(Incoming::Happened(record)) => self.enter(&record, store.is_some()),
+                Some(Incoming::Lost(call, events)) => self.projection.skip(&call, events),
             }
         }
         Ok(())
+    }
+
+    /// What happened waits to be kept, or without a store to be delivered.
+    fn enter(&mut self, record: &Record, is_open: bool) {
+        let projected = self.projection.project(record);
+        let parcels = self.parts.delivery.parcels(&projected.fact(record));
+        if is_open {
+            self.backlog.push(projected.entry, parcels);
+            return;
+        }
+        if !parcels.is_empty() {
+            self.carry(&parcels);
+        }
+        if self.parts.shelf.is_some() {
+            self.backlog.push(projected.entry, Vec::new());
+            let dropped = self.backlog.trim();
+            self.lost(dropped);
+        }
+    }
+
+    /// Erases what is to go. All that happened before is kept first, so that nothing of it follows.
+    fn erase(&mut self) {
+        loop {
+            // In this order, or somebody would wait whom nobody has seen.
+            self.parts.tap.calm();
+            let asked = self.parts.keeping.to_erase();
+            if asked.is_empty() {
+                return;
+            }
+            let taken = self.parts.tap.take(usize::MAX, Duration::ZERO);
+            self.receive(taken);
+            let kept = self.project().and_then(|()| self.keep());
+            let store = self.parts.keeping.store();
+            for erasure in asked {
+                erasure.carry_out(&kept, store.as_deref());
+            }
+            if let Err(error) = kept {
+                self.failed(&error);
+            }
+        }
     }
 
     /// Has deliveries wait in memory.
@@ -174,36 +228,6 @@ impl Desk {
             tracing::warn!(parcels, "Deliveries were lost: too many wait in memory.");
         }
         self.parts.delivery.wake();
-    }
-
-    /// Forgets what is past its time, a step at a time, and looks how big the files are.
-    fn look_after(&mut self) {
-        let now = Instant::now();
-        if !self.care.is_time_to_tidy(now) {
-            return;
-        }
-        let now_unix_ms = unix_ms();
-        self.projection.forget(now_unix_ms);
-        let Some(shelf) = &self.parts.shelf else {
-            return;
-        };
-        self.parts.metrics.file_bytes(shelf.bytes());
-        let Some(store) = self.parts.keeping.store() else {
-            return;
-        };
-        let config = &self.parts.config;
-        match store.expire(&config.expiry(now_unix_ms), config.expire_step) {
-            Ok(expired) => {
-                self.parts.metrics.expired(&expired);
-                if expired.more {
-                    self.care.tidy_on(now);
-                }
-                if self.backlog.is_empty() {
-                    self.succeeded();
-                }
-            }
-            Err(error) => self.failed(&error),
-        }
     }
 
     fn is_open(&self) -> bool {
@@ -229,7 +253,9 @@ impl Desk {
             .take(usize::MAX, Duration::ZERO)
             .records
             .len();
-        let lost = waits + self.incoming.len() + self.backlog.len();
+        let incoming = self.incoming.iter();
+        let taken = incoming.filter(|next| matches!(next, Incoming::Happened(_)));
+        let lost = waits + taken.count() + self.backlog.len();
         if lost > 0 {
             self.parts.metrics.dropped(lost as u64);
             tracing::error!(

@@ -5,10 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use store::memory::MemoryOutbox;
 use store::outbox::Outbox;
+use store::query::{ByName, Scope};
 use store::{Store, StoreError};
 use tokio::sync::watch;
 
+use super::erasure::{Erasure, Erasures};
 use super::lease::{Lease, Term};
+use crate::events::tap::Tap;
 
 /// The store as everybody else sees it: it may be opened late, fail, and be begun anew.
 pub struct Keeping {
@@ -17,6 +20,7 @@ pub struct Keeping {
     changes: watch::Sender<u64>,
     state: RwLock<StoreState>,
     memory: Arc<MemoryOutbox>,
+    erasures: Erasures,
 }
 
 /// The store that is in force, and for how long what it says of deliveries holds.
@@ -70,12 +74,41 @@ impl Keeping {
             changes: watch::Sender::new(0),
             state: RwLock::new(state),
             memory: Arc::new(memory),
+            erasures: Erasures::default(),
         })
     }
 
     /// The store, while it is open. Its calls block.
     pub fn store(&self) -> Option<Arc<dyn Store>> {
         self.current().store.clone()
+    }
+
+    /// Erases a conversation, once all that has happened until now is kept: nothing of it follows.
+    /// Whether there was one. Blocks.
+    pub fn erase(&self, by: &ByName, scope: &Scope) -> Result<bool, StoreError> {
+        let other = |what: &str| StoreError::Other(what.to_owned());
+        let store = self.store().ok_or_else(|| other("there is no store"))?;
+        match self.erasures.ask(by, scope) {
+            None => store.erase(by, scope),
+            Some(answer) => {
+                let answered = answer.recv();
+                answered.unwrap_or_else(|_| Err(other("what happens is not kept any more")))
+            }
+        }
+    }
+
+    pub(super) fn to_erase(&self) -> Vec<Erasure> {
+        self.erasures.take()
+    }
+
+    /// Who reads this tap writes, and erases, from now on.
+    pub(super) fn written_by(&self, tap: Arc<Tap>) {
+        self.erasures.begin(tap);
+    }
+
+    /// And nobody does from now on.
+    pub(super) fn written_by_nobody(&self) {
+        self.erasures.end();
     }
 
     /// How the store is.

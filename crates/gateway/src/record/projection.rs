@@ -13,6 +13,7 @@ use store::entry::{Command, Entry, Said, StreamSummary, What};
 use ulid::Generator;
 
 use crate::api::{EventShape, counters_json};
+use crate::clock::millis;
 use crate::events::{Event, Record};
 
 /// What is remembered of calls.
@@ -27,6 +28,8 @@ pub(super) struct Projection {
 struct Memory {
     /// Number of its newest event.
     seq: u64,
+    /// There is a store that may know of a greater one.
+    is_doubted: bool,
     tenant: Option<Arc<str>>,
     is_live: bool,
     is_paused: bool,
@@ -47,7 +50,6 @@ struct Stream {
 pub(super) struct Projected {
     pub(super) entry: Entry,
     id: String,
-    seq: u64,
     external: Arc<str>,
     role: Option<Role>,
 }
@@ -68,13 +70,29 @@ impl Projection {
     }
 
     pub(super) fn knows(&self, call: &CallName) -> bool {
-        self.calls.contains_key(call)
+        self.calls
+            .get(call)
+            .is_some_and(|memory| !memory.is_doubted)
     }
 
-    /// The call has had so many events before.
+    /// The call's newest event had this number.
     pub(super) fn begin(&mut self, call: &CallName, seq: u64) {
         let memory = self.calls.entry(call.clone()).or_default();
         memory.seq = memory.seq.max(seq);
+        memory.is_doubted = false;
+    }
+
+    /// There is a store that may know of greater numbers.
+    pub(super) fn doubt(&mut self) {
+        self.calls
+            .values_mut()
+            .for_each(|memory| memory.is_doubted = true);
+    }
+
+    /// So many events of the call were lost. They have their numbers, so that it shows.
+    pub(super) fn skip(&mut self, call: &CallName, events: u64) {
+        let memory = self.calls.entry(call.clone()).or_default();
+        memory.seq = memory.seq.saturating_add(events);
     }
 
     /// The next event.
@@ -91,6 +109,7 @@ impl Projection {
         let external = external.unwrap_or_else(|| record.call.guid.as_str().into());
         let entry = Entry {
             place: record.id,
+            seq: memory.seq,
             at_unix_ms: record.at_unix_ms,
             call: record.call.clone(),
             also: record.also.clone().unwrap_or_default(),
@@ -102,7 +121,6 @@ impl Projection {
         Projected {
             entry,
             id,
-            seq: memory.seq,
             external,
             role: role_of(&record.event),
         }
@@ -110,11 +128,7 @@ impl Projection {
 
     /// Forgets calls of which nothing has been heard for long, as seen from `now_unix_ms`.
     pub(super) fn forget(&mut self, now_unix_ms: u64) {
-        let long_ago = |patience: Duration| {
-            let patience = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
-            now_unix_ms.saturating_sub(patience)
-        };
-        let before = long_ago(Self::REMEMBER);
+        let before = now_unix_ms.saturating_sub(millis(Self::REMEMBER));
         let is_of_use = |memory: &Memory| memory.is_live || memory.heard_unix_ms >= before;
         self.calls.retain(|_, memory| is_of_use(memory));
         if self.calls.len() > Self::CALLS_MAX {
@@ -137,7 +151,7 @@ impl Projected {
     pub(super) fn fact<'a>(&'a self, record: &'a Record) -> Fact<'a> {
         Fact {
             id: &self.id,
-            seq: self.seq,
+            seq: self.entry.seq,
             at_unix_ms: self.entry.at_unix_ms,
             call: &self.entry.call,
             external: &self.external,
@@ -246,7 +260,6 @@ impl Memory {
         if !utterance.is_final {
             return What::Nothing;
         }
-        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let said_at_unix_ms = match self.stream(&utterance.stream) {
             Some(stream) => stream
                 .opened_unix_ms
@@ -289,7 +302,6 @@ fn leg(event: &Event) -> What {
 }
 
 fn stream(event: &Event) -> What {
-    let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     match event {
         Event::StreamEnded(report) => What::StreamEnded {
             stream: report.id.clone(),

@@ -3,15 +3,12 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use call::name::CallName;
-use store::entry::EventPlace;
-use store::query::{EventSearch, Expiry, Scope};
+use store::query::Expiry;
 use store::sqlite::{SqliteStore, StoreConfig};
-use store::{Store, StoreError};
 
 use super::{Opened, RecorderConfig, Shelf};
+use crate::clock::millis;
 
 impl Shelf {
     /// The SQLite store that is configured.
@@ -57,37 +54,13 @@ impl Shelf {
 impl RecorderConfig {
     /// What is past its time.
     pub(super) fn expiry(&self, now_unix_ms: u64) -> Expiry {
-        let before = |kept: Duration| {
-            let kept = u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
-            now_unix_ms.saturating_sub(kept)
-        };
+        let before = |kept| now_unix_ms.saturating_sub(millis(kept));
         Expiry {
             conversations_before_unix_ms: before(self.retention),
             events_before_unix_ms: before(self.events_retention),
             dead_letters_before_unix_ms: before(self.dead_letters_retention),
+            dead_letters_bytes_max: self.dead_letters_bytes_max,
             bytes_max: self.bytes_max,
-        }
-    }
-}
-
-/// How many events of a call are kept: those of an earlier process, or of an earlier call of this
-/// name. So many numbers are used up.
-pub(super) fn events_of(store: &dyn Store, call: &CallName) -> Result<u64, StoreError> {
-    const AT_ONCE: usize = 1_000;
-    let mut search = EventSearch {
-        after: EventPlace { boot: 0, number: 0 },
-        until: None,
-        call: Some(call.clone()),
-        kinds: Vec::new(),
-        most: AT_ONCE,
-    };
-    let mut count = 0;
-    loop {
-        let found = store.events(&search, &Scope::default())?;
-        count += found.len() as u64;
-        match found.last() {
-            Some(last) if found.len() == AT_ONCE => search.after = last.place,
-            _ => return Ok(count),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Events for readers that come back.
 
+use call::name::CallName;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::keys;
@@ -59,6 +60,15 @@ pub(super) fn events(
 pub(super) fn newest(db: &Connection) -> Result<Option<EventPlace>, StoreError> {
     let sql = "SELECT boot, number FROM events ORDER BY boot DESC, number DESC LIMIT 1";
     Ok(db.prepare_cached(sql)?.query_row([], place).optional()?)
+}
+
+/// The number of a call's newest event, of all its conversations.
+pub(super) fn newest_seq(db: &Connection, call: &CallName) -> Result<u64, StoreError> {
+    let sql = "SELECT coalesce(max(seq), 0) FROM conversations
+        WHERE guid = ?1 AND namespace = ?2";
+    let name = [call.guid.as_str(), call.namespace.as_str()];
+    let newest: Uint = db.prepare_cached(sql)?.query_row(name, |row| row.get(0))?;
+    Ok(newest.0)
 }
 
 /// Adds at most `search.most` events to those that were found.

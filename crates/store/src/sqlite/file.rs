@@ -5,7 +5,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -13,6 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::schema;
 use super::settings::StoreConfig;
 use crate::StoreError;
+use crate::clock::unix_ms;
 
 /// How long a page of the file is.
 const PAGE_BYTES: i64 = 4096;
@@ -83,6 +83,26 @@ pub(super) fn writer(config: &StoreConfig) -> Result<Connection, StoreError> {
         OpenFlags::SQLITE_OPEN_READ_WRITE,
         config.cache_bytes,
     )?;
+    prepared(db, config)
+}
+
+/// As [`writer`], of a file that is there and that nobody else has open, nor can open meanwhile;
+/// else `Locked`.
+pub(super) fn lone_writer(config: &StoreConfig) -> Result<Connection, StoreError> {
+    let db = connect(
+        config,
+        OpenFlags::SQLITE_OPEN_READ_WRITE,
+        config.cache_bytes,
+    )?;
+    // Before the file is read for the first time: then its lock is kept until it is closed.
+    db.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |row| {
+        row.get::<_, String>(0)
+    })?;
+    db.execute_batch("BEGIN EXCLUSIVE; COMMIT")?;
+    prepared(db, config)
+}
+
+fn prepared(db: Connection, config: &StoreConfig) -> Result<Connection, StoreError> {
     leave_log_alone(&db, true)?;
     judge(&db)?;
     leave_log_alone(&db, false)?;
@@ -150,7 +170,8 @@ fn connect(
     let db = Connection::open_with_flags(&config.path, flags)?;
     db.busy_timeout(config.busy_timeout)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    db.pragma_update(None, "cache_size", -int(cache_bytes / 1024))?;
+    // None at all would mean the default, whenever the schema is read again.
+    db.pragma_update(None, "cache_size", -int(cache_bytes / 1024).max(1))?;
     // What is sorted never lies in a file of its own.
     db.pragma_update(None, "temp_store", "MEMORY")?;
     db.pragma_update(None, "trusted_schema", false)?;
@@ -183,10 +204,7 @@ pub(super) fn bytes(path: &Path) -> u64 {
 /// Renames the file and what belongs to it to `<path>.corrupt-<unix ms>`; where to, if there was
 /// one.
 pub(super) fn move_aside(path: &Path) -> Result<Option<PathBuf>, StoreError> {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let mut at = now.as_millis();
+    let mut at = unix_ms();
     while beside(path, &format!(".corrupt-{at}")).exists() {
         at += 1;
     }

@@ -1,19 +1,18 @@
 //! What waits to be delivered, and what could not be.
 
+mod limits;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+pub(super) use self::limits::{Limits, retire, trim};
 use super::keys;
 use super::rows::Uint;
 use crate::StoreError;
 use crate::outbox::{Carried, DeadLetter, DeadLetters, Depth, Parcel, Settled, Waiting};
 use crate::seal::{Place, Sealer, Table, Vault};
-
-/// Why [`trim`] made a dead letter of a parcel.
-const TOO_OLD: &str = "too old";
-const NO_ROOM: &str = "no room";
 
 /// Appends parcels, each to its conversation by its lane.
 pub(super) struct Lanes<'a> {
@@ -22,13 +21,6 @@ pub(super) struct Lanes<'a> {
     conversations: HashMap<Arc<str>, (i64, Arc<Sealer>)>,
     sealers: HashMap<i64, Arc<Sealer>>,
     number: i64,
-}
-
-/// What may wait for an endpoint.
-pub(super) struct Limits {
-    pub(super) bytes_max: u64,
-    pub(super) made_before_unix_ms: u64,
-    pub(super) now_unix_ms: u64,
 }
 
 /// A parcel in either table.
@@ -141,7 +133,7 @@ pub(super) fn waiting(
     after: u64,
     most: usize,
 ) -> Result<Vec<Waiting>, StoreError> {
-    let sql = "SELECT number, lane, id, attempts, not_before, made, bytes FROM outbox
+    let sql = "SELECT number, lane, id, attempts, not_before, made, bytes, refusals FROM outbox
         WHERE endpoint = ?1 AND number > ?2 ORDER BY number LIMIT ?3";
     let mut select = db.prepare_cached(sql)?;
     let rows = select.query_map(params![endpoint, Uint(after), most as i64], |row| {
@@ -150,6 +142,7 @@ pub(super) fn waiting(
             lane: row.get(1)?,
             id: row.get(2)?,
             attempts: row.get(3)?,
+            refusals: row.get(7)?,
             not_before_unix_ms: row.get::<_, Uint>(4)?.0,
             at_unix_ms: row.get::<_, Uint>(5)?.0,
             bytes: row.get(6)?,
@@ -190,12 +183,18 @@ pub(super) fn settle(db: &Connection, settled: &[Settled]) -> Result<(), StoreEr
             Settled::Later {
                 number,
                 attempts,
+                refusals,
                 not_before_unix_ms,
             } => {
-                let sql = "UPDATE outbox SET attempts = ?2, not_before = ?3 WHERE number = ?1";
+                let sql = "UPDATE outbox SET attempts = ?2, not_before = ?3, refusals = ?4
+                    WHERE number = ?1";
                 let when = Uint(*not_before_unix_ms);
-                db.prepare_cached(sql)?
-                    .execute(params![Uint(*number), attempts, when])?;
+                db.prepare_cached(sql)?.execute(params![
+                    Uint(*number),
+                    attempts,
+                    when,
+                    refusals
+                ])?;
             }
             Settled::Dead {
                 number,
@@ -225,33 +224,6 @@ pub(super) fn depth(db: &Connection, endpoint: &str) -> Result<Depth, StoreError
         })
     });
     Ok(depth.optional()?.unwrap_or_default())
-}
-
-pub(super) fn trim(db: &Connection, endpoint: &str, limits: &Limits) -> Result<u64, StoreError> {
-    let now = Uint(limits.now_unix_ms);
-    let sql = "SELECT number FROM outbox WHERE endpoint = ?1 AND made < ?2 ORDER BY number";
-    let mut select = db.prepare_cached(sql)?;
-    let rows = select.query_map(params![endpoint, Uint(limits.made_before_unix_ms)], |row| {
-        row.get(0)
-    })?;
-    let old: Vec<Uint> = rows.collect::<Result<_, _>>()?;
-    for number in &old {
-        die(db, *number, now, TOO_OLD)?;
-    }
-    let mut bytes = depth(db, endpoint)?.bytes;
-    let mut trimmed = old.len() as u64;
-    let sql = "SELECT number, bytes FROM outbox WHERE endpoint = ?1 ORDER BY number LIMIT 1";
-    let mut oldest = db.prepare_cached(sql)?;
-    while bytes > limits.bytes_max {
-        let found = oldest.query_row([endpoint], |row| Ok((row.get(0)?, row.get::<_, Uint>(1)?)));
-        let Some((number, length)) = found.optional()? else {
-            break;
-        };
-        die(db, number, now, NO_ROOM)?;
-        bytes = bytes.saturating_sub(length.0);
-        trimmed += 1;
-    }
-    Ok(trimmed)
 }
 
 pub(super) fn dead_letters(

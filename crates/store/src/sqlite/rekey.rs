@@ -1,9 +1,10 @@
 //! Another key: every seal is broken and set anew, in one transaction.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 
+use super::file::Kind;
 use super::rows::{Uint, conversation_of};
-use super::{keys, schema, terms};
+use super::{SqliteStore, StoreConfig, file, keys, schema, terms};
 use crate::StoreError;
 use crate::key::Key;
 use crate::seal::{Place, Sealer, Table, Vault};
@@ -57,6 +58,29 @@ struct Row {
     place: Place,
     conversation: i64,
     sealed: Vec<u8>,
+}
+
+impl SqliteStore {
+    /// Opens the file with its present key, and seals everything in it with another or none, in one
+    /// transaction. Nobody else may have it open: `Locked`. It takes as long as reading and writing
+    /// all of it, and the log grows to the file's size.
+    pub fn rekey(config: &StoreConfig, key: Option<&Key>) -> Result<(), StoreError> {
+        match file::kind(&config.path)? {
+            Kind::Absent => return Err(StoreError::Other("there is no database".into())),
+            Kind::Foreign(why) => return Err(StoreError::Corrupt(why.into())),
+            Kind::Ours(_) => {}
+        }
+        let mut db = file::lone_writer(config)?;
+        file::check(&db, config)?;
+        // A key that is configured and was never used yet.
+        let present = config.key.as_ref();
+        let present = present.filter(|_| !matches!(schema::is_without_key(&db), Ok(true)));
+        let (vault, _) = schema::migrate(&mut db, present)?;
+        let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        rekey(&change, &vault, key)?;
+        change.commit()?;
+        file::empty_log(&db)
+    }
 }
 
 /// Seals everything anew: with another key or none, under another salt, and with other keys of all

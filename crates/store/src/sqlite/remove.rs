@@ -46,6 +46,7 @@ pub(super) fn expire(
     let sql = "DELETE FROM dead WHERE number IN
         (SELECT number FROM dead WHERE died < ?1 ORDER BY died LIMIT ?2)";
     expired.dead_letters = remove(db, sql, before, &mut left)?;
+    expired.dead_letters += bury_excess(db, expiry.dead_letters_bytes_max, &mut left)?;
     let before = Uint(expiry.events_before_unix_ms);
     let sql = "DELETE FROM events WHERE id IN
         (SELECT id FROM events WHERE at < ?1 ORDER BY at LIMIT ?2)";
@@ -65,6 +66,30 @@ pub(super) fn expire(
     keys::sweep(db)?;
     expired.more = give_back(db, expiry.bytes_max, most)? || left == 0;
     Ok(expired)
+}
+
+/// Removes the oldest dead letters that are too much.
+fn bury_excess(db: &Connection, bytes_max: u64, left: &mut usize) -> Result<u64, StoreError> {
+    let sql = "SELECT coalesce(sum(dead_bytes), 0) FROM depths";
+    let mut bytes = db
+        .prepare_cached(sql)?
+        .query_row([], |row| row.get::<_, Uint>(0))?
+        .0;
+    let sql = "SELECT number, bytes FROM dead ORDER BY died, number LIMIT 1";
+    let mut oldest = db.prepare_cached(sql)?;
+    let mut buried = 0;
+    while bytes > bytes_max && *left > 0 {
+        let found = oldest.query_row([], |row| Ok((row.get::<_, Uint>(0)?, row.get(1)?)));
+        let Some((number, Uint(length))) = found.optional()? else {
+            break;
+        };
+        db.prepare_cached("DELETE FROM dead WHERE number = ?1")?
+            .execute([number])?;
+        bytes = bytes.saturating_sub(length);
+        *left -= 1;
+        buried += 1;
+    }
+    Ok(buried)
 }
 
 fn remove(db: &Connection, sql: &str, before: Uint, left: &mut usize) -> Result<u64, StoreError> {

@@ -16,7 +16,7 @@ struct Migration {
 }
 
 /// In their order; the first makes schema 1.
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration {
         tables: include_str!("schema/0001.sql"),
         fill: |_, _| Ok(()),
@@ -24,6 +24,10 @@ const MIGRATIONS: [Migration; 2] = [
     Migration {
         tables: include_str!("schema/0002.sql"),
         fill: terms::index_everything,
+    },
+    Migration {
+        tables: include_str!("schema/0003.sql"),
+        fill: |_, _| Ok(()),
     },
 ];
 

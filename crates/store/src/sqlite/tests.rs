@@ -64,6 +64,7 @@ impl World {
                 boot: BEGIN,
                 number: self.number,
             },
+            seq: self.number,
             at_unix_ms: BEGIN + self.number * 1000,
             call: call(guid),
             also: [].into(),
@@ -190,4 +191,59 @@ fn a_parcel_waits_until_it_is_settled() {
         .unwrap();
     assert_eq!(world.store.parcel(number).unwrap(), None);
     assert_eq!(world.store.depth("crm").unwrap().waiting, 1);
+}
+
+#[test]
+fn what_waits_for_a_webhook_that_is_gone_becomes_dead_letters_a_few_at_a_time() {
+    let mut world = World::new();
+    let of = |endpoint: &str, id: &str| Parcel {
+        endpoint: endpoint.into(),
+        ..parcel("CA1", id)
+    };
+    let old = (1..=5).map(|number| of("old", &format!("msg_{number}")));
+    let batch = Batch {
+        entries: vec![world.said("CA1", "good morning")],
+        parcels: old.chain([of("crm", "msg_6")]).collect(),
+    };
+    world.store.write(&batch).unwrap();
+    let configured = ["crm".to_owned(), "other".to_owned()];
+    let retire = || world.store.retire(&configured, 2).unwrap();
+    assert_eq!([retire(), retire(), retire(), retire()], [2, 2, 1, 0]);
+    let depth = |endpoint| world.store.depth(endpoint).unwrap();
+    assert_eq!((depth("old").waiting, depth("old").dead), (0, 5));
+    assert_eq!((depth("crm").waiting, depth("crm").dead), (1, 0));
+    let which = DeadLetters {
+        endpoint: Some("old".into()),
+        most: 10,
+        ..DeadLetters::default()
+    };
+    let letters = world.store.dead_letters(&which).unwrap();
+    assert!(
+        letters
+            .iter()
+            .all(|letter| letter.why == "no longer configured")
+    );
+    assert_eq!(world.store.replay(&which).unwrap(), 5);
+    assert_eq!(depth("old").waiting, 5);
+}
+
+#[test]
+fn how_often_a_parcel_was_refused_is_known_after_a_restart() {
+    let mut world = World::new();
+    let batch = Batch {
+        entries: vec![world.said("CA1", "good morning")],
+        parcels: vec![parcel("CA1", "msg_1")],
+    };
+    world.store.write(&batch).unwrap();
+    let later = Settled::Later {
+        number: 1,
+        attempts: 9,
+        refusals: 7,
+        not_before_unix_ms: 5,
+    };
+    world.store.settle(&[later]).unwrap();
+    drop(world.store);
+    world.store = SqliteStore::open(&world.config).unwrap().0;
+    let waiting = world.store.waiting("crm", 0, 1).unwrap().remove(0);
+    assert_eq!((waiting.attempts, waiting.refusals), (9, 7));
 }

@@ -34,6 +34,8 @@ struct Talk {
     utterances: u64,
     last_heard: u64,
     lost_ms: u64,
+    /// The greatest number of an event of this batch.
+    seq: u64,
     streams: HashMap<StreamId, i64>,
     /// The other names that were written last.
     also: Option<Arc<[CallName]>>,
@@ -75,6 +77,7 @@ impl Writing<'_> {
             }
         };
         talk.last_heard = talk.last_heard.max(entry.at_unix_ms);
+        talk.seq = talk.seq.max(entry.seq);
         if let Some(tenant) = talk.belongs_to(db, entry)? {
             self.terms
                 .push((vault.term(TermKind::Tenant, tenant), talk.id));
@@ -114,6 +117,7 @@ impl Talk {
             utterances,
             last_heard,
             lost_ms: 0,
+            seq: 0,
             streams: HashMap::new(),
             also: None,
         })
@@ -186,14 +190,14 @@ impl Talk {
     /// Adds to the conversation's row what the batch brought.
     fn settle(&self, db: &Connection) -> Result<(), StoreError> {
         let sql = "UPDATE conversations SET last_heard = ?2, utterances = ?3,
-            lost_ms = lost_ms + ?4 WHERE id = ?1";
-        let counted = (
+            lost_ms = lost_ms + ?4, seq = max(seq, ?5) WHERE id = ?1";
+        db.prepare_cached(sql)?.execute(params![
+            self.id,
             Uint(self.last_heard),
             Uint(self.utterances),
             Uint(self.lost_ms),
-        );
-        db.prepare_cached(sql)?
-            .execute(params![self.id, counted.0, counted.1, counted.2])?;
+            Uint(self.seq),
+        ])?;
         Ok(())
     }
 }

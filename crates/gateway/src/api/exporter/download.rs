@@ -17,8 +17,8 @@ use crate::api::errors::{ApiError, Code};
 use crate::api::native::parameter;
 use crate::api::shapes::UtteranceRow;
 use crate::api::signing::Purpose;
-use crate::api::tokens::now;
 use crate::api::{Api, kept};
+use crate::clock::unix_seconds;
 use crate::export::csv;
 
 /// Where files are, under the public URL.
@@ -90,7 +90,10 @@ pub(crate) async fn read(
 /// The URL of a file, for what this tenant may see.
 pub(super) fn url(api: &Api, part: &Part, tenant: Option<&str>) -> String {
     let settings = &api.state.settings;
-    let (name, expires) = (part.file_name(), now() + settings.file_url_ttl.as_secs());
+    let (name, expires) = (
+        part.file_name(),
+        unix_seconds() + settings.file_url_ttl.as_secs(),
+    );
     let signature = api
         .signer
         .sign(Purpose::File, &signed(&name, expires, tenant));
@@ -116,7 +119,7 @@ fn admitted(
     let signature = parameter(query, "signature")?;
     let text = signed(&name, expires, tenant.as_deref());
     let is_ours = api.signer.is_ours(Purpose::File, &text, &signature);
-    let part = Part::parse(&name).filter(|_| is_ours && expires > now())?;
+    let part = Part::parse(&name).filter(|_| is_ours && expires > unix_seconds())?;
     Some((part, tenant.map(Into::into)))
 }
 

@@ -9,7 +9,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::calls::{LegCounters, timestamp};
-use super::{StreamStatus, StreamSummary, json, millis};
+use super::{StreamStatus, StreamSummary, json};
+use crate::clock::millis;
 use crate::events::{Command, Dtmf, Event, Record};
 use crate::switchboard_task::LegRole;
 

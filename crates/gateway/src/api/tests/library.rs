@@ -125,6 +125,7 @@ impl Library {
                 boot: 1,
                 number: self.next(),
             },
+            seq: 1,
             at_unix_ms,
             call: twilio(guid),
             also: Arc::from([]),

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use call::name::CallName;
 use proptest::prelude::*;
 use store::entry::{Batch, EventPlace, Kept};
 use store::outbox::{Carried, DeadLetter, DeadLetters, Depth, Outbox, Settled, Waiting};
@@ -64,11 +65,19 @@ impl Store for Events {
         Ok(self.0.lock().unwrap().last().map(|event| event.place))
     }
 
+    fn newest_seq(&self, _: &CallName) -> Result<u64, StoreError> {
+        nothing()
+    }
+
     fn export(&self, _: &Export, _: &Scope) -> Result<Vec<ExportedUtterance>, StoreError> {
         nothing()
     }
 
     fn erase(&self, _: &ByName, _: &Scope) -> Result<bool, StoreError> {
+        nothing()
+    }
+
+    fn retire(&self, _: &[String], _: usize) -> Result<u64, StoreError> {
         nothing()
     }
 

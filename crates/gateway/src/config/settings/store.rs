@@ -37,6 +37,8 @@ settings! {
         events_retention: Duration = preset(Period(s(60)..=YEAR), DAY);
         /// How long deliveries that were given up are kept, to be sent once more.
         dead_letters_retention: Duration = preset(Period(s(60)..=YEAR), 7 * DAY);
+        /// When all of these are bigger than this, the oldest go before their time.
+        dead_letters_bytes_max: usize = preset(Size(64 << 10..=64 * 1024 * GIB), GIB);
         /// When the files are bigger than this, the oldest conversations go before their time.
         bytes_max: usize = preset(Size(16 * MIB..=64 * 1024 * GIB), 10 * GIB);
         /// What happens in this time is written in one transaction.
@@ -65,6 +67,9 @@ settings! {
         log_bytes: usize = preset(Size(64 << 10..=64 * GIB), 32 * MIB);
         /// A file up to this size is checked page by page when it is opened.
         check_bytes_max: usize = preset(Size(0..=1024 * GIB), 64 * MIB);
+        /// How often a search looks at the index before it answers with what it has found, and
+        /// where to go on.
+        search_steps_max: u32 = preset(Count(100..=1_000_000_000), 100_000);
         /// How often what is past its time is looked for.
         expire_interval: Duration = preset(Period(ms(100)..=DAY), s(60));
         /// How many rows are removed in one step; between steps events are written.
@@ -84,6 +89,7 @@ impl Store {
             log_bytes: self.log_bytes as u64,
             check_bytes_max: self.check_bytes_max as u64,
             file_bytes_max: self.file_bytes_max as u64,
+            search_steps_max: self.search_steps_max,
             ..StoreConfig::at(folder.join(&self.path))
         }
     }
@@ -121,6 +127,7 @@ impl Store {
             retention: self.retention,
             events_retention: self.events_retention,
             dead_letters_retention: self.dead_letters_retention,
+            dead_letters_bytes_max: self.dead_letters_bytes_max as u64,
             bytes_max: self.bytes_max as u64,
             expire_interval: self.expire_interval,
             expire_step: self.expire_step,

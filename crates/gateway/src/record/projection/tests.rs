@@ -298,7 +298,10 @@ fn a_call_is_numbered_on_from_where_the_store_has_it() {
     assert!(!projection.knows(&call("1")));
     projection.begin(&call("1"), 41);
     assert!(projection.knows(&call("1")));
-    assert_eq!(projection.project(&record(1, Event::CallStarted)).seq, 42);
+    assert_eq!(
+        projection.project(&record(1, Event::CallStarted)).entry.seq,
+        42
+    );
 }
 
 #[test]
@@ -344,7 +347,7 @@ proptest! {
             let projected = projection.project(&record);
             let seq = seqs.entry(which).or_insert(0);
             *seq += 1;
-            prop_assert_eq!(projected.seq, *seq);
+            prop_assert_eq!(projected.entry.seq, *seq);
             prop_assert!(projected.id > newest, "{} after {}", projected.id, newest);
             newest.clone_from(&projected.id);
             if let What::Paused { begins } = projected.entry.what {

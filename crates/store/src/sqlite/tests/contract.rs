@@ -32,10 +32,11 @@ fn settled() -> impl Strategy<Value = Settled> {
     prop_oneof![
         (0_u64..30).prop_map(|number| Settled::Delivered { number }),
         (0_u64..30).prop_map(|number| Settled::Dropped { number }),
-        (0_u64..30, any::<u32>(), 0_u64..1 << 60).prop_map(
-            |(number, attempts, not_before_unix_ms)| Settled::Later {
+        (0_u64..30, any::<u32>(), any::<u32>(), 0_u64..1 << 60).prop_map(
+            |(number, attempts, refusals, not_before_unix_ms)| Settled::Later {
                 number,
                 attempts,
+                refusals,
                 not_before_unix_ms
             }
         ),

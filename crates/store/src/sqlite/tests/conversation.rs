@@ -367,3 +367,34 @@ fn only_the_owner_may_read_the_file() {
         assert_eq!(mode & 0o777, 0o600);
     }
 }
+
+#[test]
+fn the_number_of_a_calls_newest_event_outlives_its_events() {
+    let mut world = World::new();
+    let newest = |world: &World, guid: &str| world.store.newest_seq(&call(guid)).unwrap();
+    let entries = vec![world.said("CA1", "hello"), world.said("CA1", "again")];
+    world.write(entries);
+    let entry = Entry {
+        seq: 12,
+        ..world.said("CA1", "after ten that were lost")
+    };
+    world.write(vec![entry]);
+    assert_eq!((newest(&world, "CA1"), newest(&world, "CA2")), (12, 0));
+    let expiry = Expiry {
+        conversations_before_unix_ms: 0,
+        events_before_unix_ms: u64::MAX,
+        dead_letters_before_unix_ms: 0,
+        dead_letters_bytes_max: u64::MAX,
+        bytes_max: u64::MAX,
+    };
+    assert_eq!(world.store.expire(&expiry, 100).unwrap().events, 3);
+    drop(world.store);
+    world.store = SqliteStore::open(&world.config).unwrap().0;
+    assert_eq!(newest(&world, "CA1"), 12);
+    let late = Entry {
+        seq: 5,
+        ..world.said("CA1", "written late")
+    };
+    world.write(vec![late]);
+    assert_eq!(newest(&world, "CA1"), 12);
+}

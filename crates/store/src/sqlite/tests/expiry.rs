@@ -5,6 +5,7 @@ fn nothing() -> Expiry {
         conversations_before_unix_ms: 0,
         events_before_unix_ms: 0,
         dead_letters_before_unix_ms: 0,
+        dead_letters_bytes_max: u64::MAX,
         bytes_max: u64::MAX,
     }
 }
@@ -125,6 +126,40 @@ fn events_and_dead_letters_go_by_their_own_time() {
     );
     assert_eq!(world.store.depth("crm").unwrap().dead, 1);
     assert_eq!(world.texts("CA1").len(), 4);
+}
+
+#[test]
+fn dead_letters_never_take_more_room_than_they_may() {
+    let mut world = World::new();
+    let parcels = (0..10).map(|number| parcel("CA1", &format!("msg_{number}")));
+    let batch = Batch {
+        entries: vec![world.said("CA1", "hello")],
+        parcels: parcels.collect(),
+    };
+    world.store.write(&batch).unwrap();
+    let dead = |number| Settled::Dead {
+        number,
+        attempts: 1,
+        at_unix_ms: BEGIN,
+        why: "timeout".into(),
+    };
+    let all: Vec<Settled> = (1..=10).map(dead).collect();
+    world.store.settle(&all).unwrap();
+    let body = "body of msg_0".len() as u64;
+    let expiry = Expiry {
+        dead_letters_bytes_max: 3 * body,
+        ..nothing()
+    };
+    let (expired, steps) = expire(&world, &expiry, 2);
+    assert_eq!((expired.dead_letters, expired.conversations), (7, 0));
+    assert!(steps > 3, "{steps} steps of two rows");
+    let which = DeadLetters {
+        most: 10,
+        ..DeadLetters::default()
+    };
+    let left = world.store.dead_letters(&which).unwrap();
+    let left: Vec<u64> = left.iter().map(|letter| letter.number).collect();
+    assert_eq!(left, [8, 9, 10], "the oldest went");
 }
 
 #[test]

@@ -52,6 +52,7 @@ fn apply(world: &mut World, model: &mut BTreeMap<u8, Talk>, step: &Step) {
                 conversations_before_unix_ms: now - talks * 1000,
                 events_before_unix_ms: now - events * 1000,
                 dead_letters_before_unix_ms: 0,
+                dead_letters_bytes_max: u64::MAX,
                 bytes_max: u64::MAX,
             };
             while world.store.expire(&expiry, *most).unwrap().more {}

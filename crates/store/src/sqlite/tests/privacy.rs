@@ -267,9 +267,12 @@ fn is_all_there(world: &World) {
     );
 }
 
+fn key(byte: u8) -> Key {
+    Key::parse(&[byte; 32]).unwrap()
+}
+
 #[test]
 fn another_key_seals_everything_anew_and_a_first_key_does_so_when_it_opens() {
-    let key = |byte| Key::parse(&[byte; 32]).unwrap();
     let mut world = World::new();
     many(&mut world, 20);
     let command = What::Command(crate::entry::Command {
@@ -294,7 +297,7 @@ fn another_key_seals_everything_anew_and_a_first_key_does_so_when_it_opens() {
         let aside = StoreConfig::at(world.directory.path().join("aside.db"));
         world.store = SqliteStore::open(&aside).unwrap().0;
         if step == 1 {
-            SqliteStore::rekey(&world.config, Some(key(2))).unwrap();
+            SqliteStore::rekey(&world.config, Some(&key(2))).unwrap();
             assert!(matches!(
                 SqliteStore::open(&world.config),
                 Err(StoreError::WrongKey)
@@ -312,4 +315,35 @@ fn another_key_seals_everything_anew_and_a_first_key_does_so_when_it_opens() {
             assert!(!contains(&raw, former), "a former key is left");
         }
     }
+}
+
+#[test]
+fn a_store_that_somebody_has_open_gets_no_other_key() {
+    let mut world = World::with(|config| {
+        config.key = Some(key(1));
+        config.busy_timeout = Duration::from_millis(50);
+    });
+    let entry = world.said("CA1", "good morning");
+    world.write(vec![entry]);
+    let refused = SqliteStore::rekey(&world.config, Some(&key(2)));
+    assert!(matches!(refused, Err(StoreError::Locked)), "{refused:?}");
+    let reader = SqliteStore::open_to_read(&world.config).unwrap();
+    drop(std::mem::replace(&mut world.store, reader));
+    let refused = SqliteStore::rekey(&world.config, Some(&key(2)));
+    assert!(matches!(refused, Err(StoreError::Locked)), "{refused:?}");
+    assert_eq!(world.texts("CA1"), ["good morning"]);
+}
+
+#[test]
+fn what_is_not_there_or_has_another_key_is_not_sealed_anew() {
+    let directory = TempDir::new().unwrap();
+    let mut config = StoreConfig::at(directory.path().join("antiphon.db"));
+    config.key = Some(key(1));
+    let refused = SqliteStore::rekey(&config, Some(&key(2)));
+    assert!(matches!(refused, Err(StoreError::Other(_))), "{refused:?}");
+    assert!(!config.path.exists());
+    drop(SqliteStore::open(&config).unwrap());
+    config.key = Some(key(3));
+    let refused = SqliteStore::rekey(&config, Some(&key(2)));
+    assert!(matches!(refused, Err(StoreError::WrongKey)), "{refused:?}");
 }

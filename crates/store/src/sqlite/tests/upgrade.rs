@@ -34,7 +34,9 @@ fn an_older_file_is_brought_up_to_date_with_all_that_is_in_it() {
         world.store.parcel(2).unwrap().unwrap().body.reveal(),
         b"body of msg_CA2"
     );
-    // What is new: the search.
+    // What is new: where to count on from, and the search.
+    assert_eq!(world.store.newest_seq(&call("CA1")).unwrap(), 2 + 2);
+    assert_eq!(world.store.waiting("crm", 0, 1).unwrap()[0].refusals, 0);
     let found = |words: &str, scope: &Scope| {
         let search = Search {
             words: vec![words.to_owned()],

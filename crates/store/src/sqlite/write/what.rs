@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::Talk;
 use crate::StoreError;
+use crate::clock::millis;
 use crate::entry::{Command, Entry, Said, StreamSummary, What};
 use crate::seal::{Place, Table};
 use crate::spoken::Spoken;
@@ -240,8 +241,6 @@ impl Talk {
         let sealed = self
             .sealer
             .seal(Place::new(Table::Utterances, id), &spoken)?;
-        let ms =
-            |time: std::time::Duration| Uint(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
         let sql = "INSERT OR IGNORE INTO utterances
             (id, message, stream, role, created, said, start_ms, end_ms, spoken)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
@@ -252,8 +251,8 @@ impl Talk {
             RoleColumn(utterance.role),
             at,
             Uint(said.said_at_unix_ms),
-            ms(utterance.start),
-            ms(utterance.end),
+            Uint(millis(utterance.start)),
+            Uint(millis(utterance.end)),
             sealed,
         ])?;
         self.utterances += u64::from(added > 0);
