@@ -65,7 +65,7 @@ docs: ## write the generated documents anew
 	UPDATE_DOCS=1 $(CARGO) test --quiet -p antiphon-gateway
 
 bench: ## the per-frame path piece by piece, and the store with 100,000 utterances
-	$(CARGO) bench -p antiphon-call -p antiphon-ingress
+	$(CARGO) bench -p antiphon-call -p antiphon-ingress -p antiphon-rtp
 	$(CARGO) bench -p antiphon-store --bench millions
 
 load: ## CALLS calls of PLATFORM (twilio, siprec) for SECONDS: CPU, memory, latency, loss

@@ -13,12 +13,13 @@ const BANNED_IN_NAMES: [&str; 9] = [
 ];
 
 /// Foreign protocol crates, each with the only files that may name it.
-const NAMED_ONCE: [(&str, &[&str]); 13] = [
+const NAMED_ONCE: [(&str, &[&str]); 14] = [
     ("audio_codec_algorithms", &["call/src/audio.rs"]),
     ("parquet", &["gateway/src/export/columns.rs"]),
     ("roxmltree", &["siprec/src/metadata"]),
     ("rsip", &["siprec/src/message/typed.rs"]),
-    ("rtc_srtp", &["rtp/src/srtp"]),
+    ("ctr", &["rtp/src/srtp/session.rs"]),
+    ("rtc_srtp", &[]),
     ("rtp_rs", &["rtp/src/packet.rs"]),
     ("rusqlite", &["store/src/sqlite"]),
     ("webrtc_sdp", &["siprec/src/offer"]),

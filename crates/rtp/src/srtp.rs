@@ -1,33 +1,31 @@
-//! SRTP and SRTCP opened, and our SRTCP sealed. The only file that names rtc-srtp. RFC 3711.
+//! SRTP and SRTCP opened, and our SRTCP sealed. RFC 3711, RFC 7714.
 //!
-//! The library keeps state for a source before it has authenticated it, and lets that state be
-//! bent: a forged first packet moves the replay window so that the true ones are refused. So each
-//! source has a context of its own, made for its first packet and kept only if that was authentic.
-//! What is not authentic leaves nothing behind. The library also takes SRTCP that says it is not
-//! encrypted without looking at its tag; that is refused before it gets there.
+//! What is not authentic leaves nothing behind: a source is known, its rollover counter moves and
+//! its replay window slips by authentic packets only. Keys of SRTCP, a few packets a minute, are
+//! derived for each; those of SRTP stand beside what is known of the line's source, because a
+//! thousand lines in turn find each other's state no longer in the cache.
 
 use std::fmt;
+use std::hint::black_box;
+use std::iter;
 use std::ops::Deref;
 use std::time::{Duration, Instant};
-
-use bytes::BytesMut;
-use rtc_srtp::context::Context;
-use rtc_srtp::crypto::providers::AwsLcRsCrypto;
-use rtc_srtp::option::{srtcp_replay_protection, srtp_replay_protection};
-use rtc_srtp::protection_profile::ProtectionProfile;
-use zeroize::Zeroize;
 
 use crate::packet::{self, Header};
 
 mod fuzz;
 mod keys;
+mod session;
+mod source;
 mod wire;
 
 pub use fuzz::fuzz;
 pub use keys::{BadKeys, Keys, Suite};
-use wire::Kind;
+use session::{Session, Wanted};
+use source::{Source, Sources};
+use wire::{INDEX_MAX, Kind, Parts};
 
-/// More than the library's calls need, in a build without optimization too.
+/// More than the ciphers need, in a build without optimization too.
 const STACK_BYTES: usize = 16 << 10;
 
 /// Limits of one [`Opener`].
@@ -35,32 +33,33 @@ const STACK_BYTES: usize = 16 << 10;
 pub struct OpenerConfig {
     /// For so long after a new key the old one is still taken. Default 2 s.
     pub overlap: Duration,
-    /// So many packets behind the newest may come late; at least 64, rounded up to a multiple of
-    /// it. Default 128.
-    pub replay_window: usize,
+    /// So many packets behind the newest may come late; 64 to 128. Default 128.
+    pub replay_window: u32,
     /// So many authenticated sources keep their rollover counter; then the one that was heard
     /// least recently is forgotten. Default 8.
     pub sources_max: usize,
 }
 
-/// Opens what comes in on one line.
+/// Opens what comes in on one line. In this order: what each packet needs stands first, within
+/// three cache lines.
+#[repr(C)]
 pub struct Opener {
-    config: OpenerConfig,
-    present: Vec<Master>,
     /// The keys before, and until when they are taken. They are kept for a peer that goes back to
     /// them: their rollover counters must not begin anew.
-    former: Option<(Vec<Master>, Instant)>,
-    scratch: Vec<u8>,
+    former: Option<Box<(Masters, Instant)>>,
+    present: Masters,
+    config: OpenerConfig,
 }
 
 /// Seals our RTCP on one line.
 pub struct Sealer {
     keys: Keys,
-    context: Context,
+    /// Of the last packet.
+    index: u32,
 }
 
-/// An opened packet; wiped when dropped.
-pub struct Plain(BytesMut);
+/// An opened packet, where the sealed one was; wiped when dropped.
+pub struct Plain<'a>(&'a mut [u8]);
 
 /// Why a packet was not opened. Counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -68,7 +67,7 @@ pub enum Refused {
     /// Its tag is wrong: another key, another rollover counter, or nobody we know.
     #[error("not authentic")]
     Forged,
-    /// Too short, not version 2, or with an extension that the library would misread.
+    /// Too short, or not version 2.
     #[error("malformed")]
     Malformed,
     /// It was here already, or is older than the replay window.
@@ -82,18 +81,20 @@ pub enum Refused {
     UnknownKey,
 }
 
-/// One master key and the sources that have used it.
-struct Master {
-    keys: Keys,
-    rtp: Vec<Source>,
-    rtcp: Vec<Source>,
+/// The keys of one `a=crypto` line, of one suite and length of MKI.
+#[repr(C)]
+struct Masters {
+    first: Master,
+    others: Vec<Master>,
 }
 
-/// One authenticated source. RTP and RTCP have contexts of their own, for the state of one may not
-/// be begun by a packet of the other.
-struct Source {
-    ssrc: u32,
-    context: Context,
+/// One master key and the sources that have used it.
+#[repr(C)]
+struct Master {
+    rtp: Session,
+    rtp_sources: Sources,
+    keys: Keys,
+    rtcp_sources: Sources,
 }
 
 impl Default for OpenerConfig {
@@ -113,213 +114,229 @@ impl Opener {
     /// With the keys of one `a=crypto` line.
     pub fn new(config: OpenerConfig, keys: Vec<Keys>) -> Result<Self, BadKeys> {
         Ok(Self {
-            config,
-            present: masters(keys)?,
+            present: Masters::new(keys)?,
             former: None,
-            scratch: Vec::new(),
+            config,
         })
     }
 
     /// The same keys again change nothing, so the rollover counters live on; false is returned.
     /// After others the old ones are taken for a short while yet.
     pub fn rekey(&mut self, now: Instant, keys: Vec<Keys>) -> Result<bool, BadKeys> {
-        if is_of(&self.present, &keys) {
+        if self.present.is_of(&keys) {
             return Ok(false);
         }
         let next = match self.former.take() {
-            Some((former, _)) if is_of(&former, &keys) => former,
-            _ => masters(keys)?,
+            Some(former) if former.0.is_of(&keys) => former.0,
+            _ => Masters::new(keys)?,
         };
         let former = std::mem::replace(&mut self.present, next);
-        self.former = Some((former, now + self.config.overlap));
+        self.former = Some(Box::new((former, now + self.config.overlap)));
         Ok(true)
     }
 
-    /// Opens an SRTP packet.
-    pub fn open_rtp(&mut self, now: Instant, bytes: &[u8]) -> Result<Plain, Refused> {
-        self.open(now, bytes, Kind::Rtp)
+    /// Opens an SRTP packet where it lies. What could not be opened is of no use any more.
+    pub fn open_rtp<'a>(
+        &mut self,
+        now: Instant,
+        bytes: &'a mut [u8],
+    ) -> Result<Plain<'a>, Refused> {
+        self.open(now, bytes, Kind::Rtp, Wanted::Text)
     }
 
     /// For a gate that is not open: authenticates, so neither rollover counter nor replay window
-    /// slips, and keeps the header only. The library cannot authenticate without decrypting; what
-    /// it decrypts is wiped before this returns, the copies of its ciphers on the stack included.
-    pub fn check_rtp(&mut self, now: Instant, bytes: &[u8]) -> Result<Header, Refused> {
-        let header = self.header(now, bytes);
-        wipe_stack();
+    /// slips, and keeps the header only. GCM cannot authenticate without decrypting, and how long
+    /// padding is stands in the text; what is decrypted for that is wiped before this returns, the
+    /// copies of the ciphers on the stack included.
+    pub fn check_rtp(&mut self, now: Instant, bytes: &mut [u8]) -> Result<Header, Refused> {
+        let is_padded = bytes.first().is_some_and(|first| first & 0x20 != 0);
+        let wanted = match is_padded {
+            false => Wanted::Authenticity,
+            true => Wanted::Text,
+        };
+        let header = self.header(now, bytes, wanted);
+        if is_padded || self.present.first.rtp.is_aead() || self.former.is_some() {
+            wipe_stack();
+        }
         header
     }
 
-    /// Opens an SRTCP packet.
-    pub fn open_rtcp(&mut self, now: Instant, bytes: &[u8]) -> Result<Plain, Refused> {
-        self.open(now, bytes, Kind::Rtcp)
+    /// Opens an SRTCP packet where it lies.
+    pub fn open_rtcp<'a>(
+        &mut self,
+        now: Instant,
+        bytes: &'a mut [u8],
+    ) -> Result<Plain<'a>, Refused> {
+        self.open(now, bytes, Kind::Rtcp, Wanted::Text)
     }
 
     #[inline(never)]
-    fn header(&mut self, now: Instant, bytes: &[u8]) -> Result<Header, Refused> {
-        let plain = self.open(now, bytes, Kind::Rtp)?;
+    fn header(
+        &mut self,
+        now: Instant,
+        bytes: &mut [u8],
+        wanted: Wanted,
+    ) -> Result<Header, Refused> {
+        let plain = self.open(now, bytes, Kind::Rtp, wanted)?;
         let packet = packet::parse(&plain).map_err(|_| Refused::Malformed)?;
         Ok(packet.header())
     }
 
-    fn open(&mut self, now: Instant, bytes: &[u8], kind: Kind) -> Result<Plain, Refused> {
-        let Self {
-            config,
-            present,
-            former,
-            scratch,
-        } = self;
-        let opened = open_with(present, config, kind, bytes, scratch);
-        match former {
-            Some((former, until)) if opened.is_err() && now < *until => {
-                open_with(former, config, kind, bytes, scratch).or(opened)
+    fn open<'a>(
+        &mut self,
+        now: Instant,
+        bytes: &'a mut [u8],
+        kind: Kind,
+        wanted: Wanted,
+    ) -> Result<Plain<'a>, Refused> {
+        let config = &self.config;
+        let former = self.former.as_deref_mut().filter(|(_, until)| now < *until);
+        let opened = match former {
+            None => self.present.open(config, bytes, kind, wanted),
+            Some((former, _)) => {
+                let sealed = bytes.to_vec();
+                self.present
+                    .open(config, bytes, kind, wanted)
+                    .or_else(|refused| {
+                        bytes.copy_from_slice(&sealed);
+                        former
+                            .open(config, bytes, kind, wanted)
+                            .map_err(|_| refused)
+                    })
             }
-            _ => opened,
-        }
+        };
+        opened.map(|length| Plain(&mut bytes[..length]))
     }
 }
 
 impl Sealer {
     /// With our own key.
-    pub fn new(keys: Keys) -> Result<Self, BadKeys> {
-        let context = context(&keys, 64).ok_or(BadKeys::Length)?;
-        Ok(Self { keys, context })
+    pub fn new(keys: Keys) -> Self {
+        Self { keys, index: 0 }
     }
 
     /// The same key again changes nothing: an index is never used twice with one key.
-    pub fn rekey(&mut self, keys: Keys) -> Result<(), BadKeys> {
+    pub fn rekey(&mut self, keys: Keys) {
         if self.keys != keys {
-            *self = Self::new(keys)?;
+            *self = Self::new(keys);
         }
-        Ok(())
     }
 
-    /// Seals a compound RTCP packet; `None` if it is none.
+    /// Seals a compound RTCP packet; `None` if it is none, and when the key is used up.
     pub fn seal_rtcp(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
-        let sealed = self.context.encrypt_rtcp(bytes).ok()?;
-        Some(wire::with_mki(&self.keys, Kind::Rtcp, &sealed))
+        let ssrc = bytes.get(4..)?.first_chunk()?;
+        if bytes[0] >> 6 != 2 || self.index == INDEX_MAX {
+            return None;
+        }
+        self.index += 1;
+        let at = (u32::from_be_bytes(*ssrc), self.index);
+        let session = Session::derive(&self.keys, Kind::Rtcp);
+        Some(session.seal_rtcp(self.keys.mki(), bytes, at))
     }
 }
 
-/// Tries one set of masters.
-fn open_with(
-    masters: &mut [Master],
-    config: &OpenerConfig,
-    kind: Kind,
-    bytes: &[u8],
-    scratch: &mut Vec<u8>,
-) -> Result<Plain, Refused> {
-    // All keys of a set have the same suite and length of MKI.
-    let kept = &masters.first().ok_or(Refused::UnknownKey)?.keys;
-    let ssrc = wire::check(bytes, kept, kind)?;
-    let mki = wire::mki(bytes, kept, kind)?;
-    let master = masters
-        .iter_mut()
-        .find(|master| master.keys.mki() == mki)
-        .ok_or(Refused::UnknownKey)?;
-    let bytes = wire::without_mki(bytes, &master.keys, kind, scratch)?;
-    master.open(config, kind, ssrc, bytes)
-}
+impl Masters {
+    fn new(keys: Vec<Keys>) -> Result<Self, BadKeys> {
+        let first = keys.first().ok_or(BadKeys::Set)?;
+        let fits = |it: &Keys| it.suite() == first.suite() && it.mki().len() == first.mki().len();
+        let is_told_apart = keys.len() == 1 || !first.mki().is_empty();
+        if keys.len() > Opener::KEYS_MAX || !is_told_apart || !keys.iter().all(fits) {
+            return Err(BadKeys::Set);
+        }
+        let mut masters = keys.into_iter().map(Master::new);
+        Ok(Self {
+            first: masters.next().ok_or(BadKeys::Set)?,
+            others: masters.collect(),
+        })
+    }
 
-impl Master {
+    fn is_of(&self, keys: &[Keys]) -> bool {
+        let masters = iter::once(&self.first).chain(&self.others);
+        masters.map(|master| &master.keys).eq(keys)
+    }
+
+    /// Tells how much of the packet is plain then.
     fn open(
         &mut self,
         config: &OpenerConfig,
+        bytes: &mut [u8],
         kind: Kind,
-        ssrc: u32,
-        bytes: &[u8],
-    ) -> Result<Plain, Refused> {
-        let Self { keys, rtp, rtcp } = self;
-        let sources = match kind {
-            Kind::Rtcp => rtcp,
-            Kind::Rtp => rtp,
+        wanted: Wanted,
+    ) -> Result<usize, Refused> {
+        let parts = Parts::of(bytes, self.first.rtp.shape(), kind)?;
+        let master = match parts.mki(bytes) {
+            [] => Some(&mut self.first),
+            mki => iter::once(&mut self.first)
+                .chain(&mut self.others)
+                .find(|master| master.keys.mki() == mki),
         };
-        if let Some(at) = sources.iter().position(|source| source.ssrc == ssrc) {
-            let plain = open(&mut sources[at].context, kind, bytes)?;
-            // The one heard last stands last, so the first is the one to be forgotten.
-            sources[at..].rotate_left(1);
-            return Ok(plain);
-        }
-        let mut context = context(keys, config.replay_window).ok_or(Refused::Malformed)?;
-        let plain = open(&mut context, kind, bytes)?;
-        if sources.len() >= config.sources_max.max(1) {
-            sources.remove(0);
-        }
-        sources.push(Source { ssrc, context });
-        Ok(plain)
+        let master = master.ok_or(Refused::UnknownKey)?;
+        master.open(config, bytes, &parts, wanted)
     }
 }
 
-fn open(context: &mut Context, kind: Kind, bytes: &[u8]) -> Result<Plain, Refused> {
-    let opened = match kind {
-        Kind::Rtcp => context.decrypt_rtcp(bytes),
-        Kind::Rtp => context.decrypt_rtp(bytes),
-    };
-    // The library's error has no name that it exports; its words do for a count.
-    opened
-        .map(Plain)
-        .map_err(|error| match error.to_string().contains("duplicated") {
-            true => Refused::Replayed,
-            false => Refused::Forged,
-        })
-}
+impl Master {
+    fn new(keys: Keys) -> Self {
+        Self {
+            rtp: Session::derive(&keys, Kind::Rtp),
+            rtp_sources: Sources::default(),
+            keys,
+            rtcp_sources: Sources::default(),
+        }
+    }
 
-fn context(keys: &Keys, replay_window: usize) -> Option<Context> {
-    let profile = match keys.suite() {
-        Suite::AeadAes128Gcm => ProtectionProfile::AeadAes128Gcm,
-        Suite::AeadAes256Gcm => ProtectionProfile::AeadAes256Gcm,
-        Suite::AesCm128HmacSha1_32 => ProtectionProfile::Aes128CmHmacSha1_32,
-        Suite::AesCm128HmacSha1_80 => ProtectionProfile::Aes128CmHmacSha1_80,
-    };
-    // The library masks another size wrongly.
-    let window = replay_window.max(1).next_multiple_of(64);
-    Context::new(
-        keys.key(),
-        keys.salt(),
-        profile,
-        Some(srtp_replay_protection(window)),
-        Some(srtcp_replay_protection(window)),
-        &AwsLcRsCrypto,
-    )
-    .ok()
+    fn open(
+        &mut self,
+        config: &OpenerConfig,
+        bytes: &mut [u8],
+        parts: &Parts,
+        wanted: Wanted,
+    ) -> Result<usize, Refused> {
+        let sources = match parts.kind {
+            Kind::Rtcp => &mut self.rtcp_sources,
+            Kind::Rtp => &mut self.rtp_sources,
+        };
+        let known = sources.find(parts.ssrc);
+        let index = match (known, parts.kind) {
+            (Some(source), Kind::Rtp) => source.index(parts.number as u16)?,
+            _ => parts.number.into(),
+        };
+        if let Some(source) = known {
+            source.check(index, config)?;
+        }
+        let opened = match parts.kind {
+            Kind::Rtcp => Session::derive(&self.keys, Kind::Rtcp).open(bytes, parts, index, wanted),
+            Kind::Rtp => self.rtp.open(bytes, parts, index, wanted),
+        };
+        let length = opened.ok_or(Refused::Forged)?;
+        let source = match known {
+            Some(source) => source.with(index),
+            None => Source::begin(parts.ssrc, index),
+        };
+        sources.hear(source, config);
+        Ok(length)
+    }
 }
 
 /// Puts nought where functions that have returned may have left something on the stack.
 #[inline(never)]
 fn wipe_stack() {
     let mut stack = [0_u8; STACK_BYTES];
-    std::hint::black_box(&mut stack);
+    black_box(&mut stack);
 }
 
-fn masters(keys: Vec<Keys>) -> Result<Vec<Master>, BadKeys> {
-    let first = keys.first().ok_or(BadKeys::Set)?;
-    let fits = |it: &Keys| it.suite() == first.suite() && it.mki().len() == first.mki().len();
-    let is_told_apart = keys.len() == 1 || !first.mki().is_empty();
-    if keys.len() > Opener::KEYS_MAX || !is_told_apart || !keys.iter().all(fits) {
-        return Err(BadKeys::Set);
-    }
-    let master = |keys| Master {
-        keys,
-        rtp: Vec::new(),
-        rtcp: Vec::new(),
-    };
-    Ok(keys.into_iter().map(master).collect())
-}
-
-fn is_of(masters: &[Master], keys: &[Keys]) -> bool {
-    masters.iter().map(|master| &master.keys).eq(keys)
-}
-
-impl Deref for Plain {
+impl Deref for Plain<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.0
+        self.0
     }
 }
 
-impl Drop for Plain {
+impl Drop for Plain<'_> {
     fn drop(&mut self) {
-        self.0.as_mut().zeroize();
+        self.0.fill(0);
+        black_box(&self.0);
     }
 }
 
@@ -335,7 +352,7 @@ impl fmt::Debug for Sealer {
     }
 }
 
-impl fmt::Debug for Plain {
+impl fmt::Debug for Plain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Plain({} bytes)", self.0.len())
     }

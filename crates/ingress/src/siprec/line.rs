@@ -153,8 +153,8 @@ impl Line {
         self.passes = Some(opening);
     }
 
-    /// A datagram came to the RTP port.
-    pub(crate) fn rtp(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+    /// A datagram came to the RTP port. What is sealed is opened where it lies.
+    pub(crate) fn rtp(&mut self, now: Instant, from: SocketAddr, bytes: &mut [u8]) {
         if packet::is_rtcp(bytes) && self.media.rtcp_mux {
             return self.rtcp(now, from, bytes);
         }
@@ -222,7 +222,7 @@ impl Line {
         }
     }
 
-    fn fate(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> Fate {
+    fn fate(&mut self, now: Instant, from: SocketAddr, bytes: &mut [u8]) -> Fate {
         let Some(feed) = &self.feed else {
             return Fate::Retired;
         };

@@ -161,12 +161,12 @@ impl Receiving {
         let read = self.socket(port).recv_from(packet);
         let line = &mut self.reception.line;
         match (read, port) {
-            (Ok((length, from)), Port::Rtcp) => line.rtcp(now, from, &packet[..length]),
+            (Ok((length, from)), Port::Rtcp) => line.rtcp(now, from, &mut packet[..length]),
             (Ok((length, from)), Port::Rtp) => {
                 self.failures = 0;
-                match packet.get(..length).filter(|it| it.len() < packet.len()) {
-                    Some(bytes) => line.rtp(now, from, bytes),
-                    None => line.oversized(),
+                match length < packet.len() {
+                    true => line.rtp(now, from, &mut packet[..length]),
+                    false => line.oversized(),
                 }
                 line.settle(now);
             }
@@ -189,7 +189,7 @@ impl Receiving {
         for _ in 0..DRAINED_MAX {
             match lease.rtp().recv_from(packet) {
                 Ok((length, from)) if length < packet.len() => {
-                    line.rtp(now, from, &packet[..length])
+                    line.rtp(now, from, &mut packet[..length])
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     line.settle(now);

@@ -22,7 +22,7 @@ impl Seal {
         let sealer = ours.map(own_keys).transpose()?;
         Ok(Self {
             opener,
-            sealer: sealer.map(Sealer::new).transpose()?,
+            sealer: sealer.map(Sealer::new),
         })
     }
 
@@ -40,28 +40,32 @@ impl Seal {
         }
         match (&mut self.sealer, ours) {
             (_, None) => self.sealer = None,
-            (None, Some(ours)) => self.sealer = Some(Sealer::new(own_keys(ours)?)?),
-            (Some(sealer), Some(ours)) => {
-                if sealer.rekey(own_keys(ours)?).is_err() {
-                    *sealer = Sealer::new(own_keys(ours)?)?;
-                }
-            }
+            (None, Some(ours)) => self.sealer = Some(Sealer::new(own_keys(ours)?)),
+            (Some(sealer), Some(ours)) => sealer.rekey(own_keys(ours)?),
         }
         Ok(())
     }
 
-    /// Opens a packet for an open gate.
-    pub(crate) fn open_rtp(&mut self, now: Instant, bytes: &[u8]) -> Result<Plain, Refused> {
+    /// Opens a packet for an open gate, where it lies.
+    pub(crate) fn open_rtp<'a>(
+        &mut self,
+        now: Instant,
+        bytes: &'a mut [u8],
+    ) -> Result<Plain<'a>, Refused> {
         self.opener.open_rtp(now, bytes)
     }
 
     /// Authenticates a packet that a gate keeps out.
-    pub(crate) fn check_rtp(&mut self, now: Instant, bytes: &[u8]) -> Result<Header, Refused> {
+    pub(crate) fn check_rtp(&mut self, now: Instant, bytes: &mut [u8]) -> Result<Header, Refused> {
         self.opener.check_rtp(now, bytes)
     }
 
-    /// Opens a report of the peer's.
-    pub(crate) fn open_rtcp(&mut self, now: Instant, bytes: &[u8]) -> Result<Plain, Refused> {
+    /// Opens a report of the peer's, where it lies.
+    pub(crate) fn open_rtcp<'a>(
+        &mut self,
+        now: Instant,
+        bytes: &'a mut [u8],
+    ) -> Result<Plain<'a>, Refused> {
         self.opener.open_rtcp(now, bytes)
     }
 

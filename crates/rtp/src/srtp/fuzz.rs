@@ -24,22 +24,25 @@ pub fn fuzz(data: &[u8]) {
     let keys = Keys::new(suite, &[7; 32][..key], &[9; 14][..salt], mki).expect("the right lengths");
     let mut opener =
         Opener::new(OpenerConfig::default(), vec![keys.clone()]).expect("one key is a set");
-    let mut sealer = Sealer::new(keys).expect("the right lengths");
+    let mut sealer = Sealer::new(keys);
     // A tag of 4 bytes can be guessed, by whoever has the time.
     if suite != Suite::AesCm128HmacSha1_32 {
-        assert!(opener.open_rtp(now, data).is_err());
-        assert!(opener.check_rtp(now, data).is_err());
+        assert!(opener.open_rtp(now, &mut data.to_vec()).is_err());
+        assert!(opener.check_rtp(now, &mut data.to_vec()).is_err());
     }
-    assert!(opener.open_rtcp(now, data).is_err());
+    assert!(opener.open_rtcp(now, &mut data.to_vec()).is_err());
     let plain = [&[0x80, 201, 0, 1, 0, 0, 0, 1], data].concat();
     let Some(mut sealed) = sealer.seal_rtcp(&plain) else {
         return;
     };
     let at = usize::from(choice) % sealed.len();
     sealed[at] ^= 1;
-    assert!(opener.open_rtcp(now, &sealed).is_err());
+    assert!(opener.open_rtcp(now, &mut sealed.clone()).is_err());
     sealed[at] ^= 1;
-    assert_eq!(opener.open_rtcp(now, &sealed).as_deref(), Ok(&plain[..]));
-    let again = opener.open_rtcp(now, &sealed).map(|_| ());
+    let opened = opener
+        .open_rtcp(now, &mut sealed.clone())
+        .map(|opened| opened.to_vec());
+    assert_eq!(opened, Ok(plain));
+    let again = opener.open_rtcp(now, &mut sealed).map(|_| ());
     assert_eq!(again, Err(Refused::Replayed));
 }

@@ -31,24 +31,28 @@ impl Line {
     }
 
     /// A datagram came to the RTCP port, or RTCP to the RTP port.
-    pub(crate) fn rtcp(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+    pub(crate) fn rtcp(&mut self, now: Instant, from: SocketAddr, bytes: &mut [u8]) {
         let kind = self.hear_report(now, from, bytes);
         self.tally.rtcp_received[kind as usize] += 1;
     }
 
-    fn hear_report(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> RtcpKind {
+    fn hear_report(&mut self, now: Instant, from: SocketAddr, bytes: &mut [u8]) -> RtcpKind {
         if !self.source.is_host(from) {
             return RtcpKind::Refused;
         }
-        let opened = match &mut self.protection {
+        let opened;
+        let plain = match &mut self.protection {
             Protection::Broken => return RtcpKind::Refused,
-            Protection::Plain => None,
+            Protection::Plain => bytes,
             Protection::Srtp(seal) => match seal.open_rtcp(now, bytes) {
-                Ok(plain) => Some(plain),
+                Ok(plain) => {
+                    opened = plain;
+                    &*opened
+                }
                 Err(_) => return RtcpKind::Refused,
             },
         };
-        let Ok(items) = rtcp::parse(opened.as_deref().unwrap_or(bytes)) else {
+        let Ok(items) = rtcp::parse(plain) else {
             return RtcpKind::Refused;
         };
         self.reports_from = Some(from);

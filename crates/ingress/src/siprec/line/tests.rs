@@ -141,7 +141,7 @@ impl World {
 
     fn bytes(&mut self, from: &str, bytes: &[u8]) -> Fate {
         self.line.take_tally();
-        self.line.rtp(self.now, address(from), bytes);
+        self.line.rtp(self.now, address(from), &mut bytes.to_vec());
         self.line.settle(self.now);
         let tally = self.line.take_tally();
         let mut fates = Fate::ALL.iter().copied();
@@ -161,7 +161,7 @@ impl World {
 
     fn rtcp(&mut self, from: &str, bytes: &[u8]) -> RtcpKind {
         self.line.take_tally();
-        self.line.rtcp(self.now, address(from), bytes);
+        self.line.rtcp(self.now, address(from), &mut bytes.to_vec());
         let tally = self.line.take_tally();
         let mut kinds = RtcpKind::ALL.iter().copied();
         kinds
@@ -274,8 +274,8 @@ impl World {
 
     fn event(&mut self, payload: &[u8]) {
         self.sequence += 1;
-        let bytes = rtp_packet(101, self.sequence, self.timestamp, payload);
-        self.line.rtp(self.now, address(PEER), &bytes);
+        let mut bytes = rtp_packet(101, self.sequence, self.timestamp, payload);
+        self.line.rtp(self.now, address(PEER), &mut bytes);
     }
 
     fn released(&mut self) {
@@ -496,7 +496,9 @@ fn muxed_reports_are_told_from_sound_and_answered_at_its_address() {
         blocks: &[],
         leaving: true,
     };
-    world.line.rtp(world.now, address(PEER), &goodbye.write());
+    world
+        .line
+        .rtp(world.now, address(PEER), &mut goodbye.write());
     let tally = world.line.take_tally();
     assert_eq!(tally.rtcp_received[RtcpKind::Bye as usize], 1);
     assert_eq!(
@@ -519,9 +521,9 @@ fn a_protected_line_takes_nothing_that_is_not_sealed_and_seals_its_reports() {
         None,
         "who cannot seal is not listened to"
     );
-    let (_, bytes) = world.line.report(world.now, false).unwrap();
+    let (_, mut bytes) = world.line.report(world.now, false).unwrap();
     let mut peer = Seal::new(&crypto(2), None).unwrap();
-    let opened = peer.open_rtcp(world.now, &bytes).unwrap();
+    let opened = peer.open_rtcp(world.now, &mut bytes).unwrap();
     let items = rtcp::parse(&opened).unwrap();
     assert!(items.contains(&Item::ReceiverReport { ssrc: 7 }));
 }
@@ -553,8 +555,8 @@ fn lost_packets_are_counted_once_and_never_back() {
         world.now += Duration::from_millis(20);
         world.sequence += 1;
         world.timestamp += FRAME as u32;
-        let bytes = rtp_packet(0, world.sequence, world.timestamp, &[0xff; 160]);
-        world.line.rtp(world.now, address(PEER), &bytes);
+        let mut bytes = rtp_packet(0, world.sequence, world.timestamp, &[0xff; 160]);
+        world.line.rtp(world.now, address(PEER), &mut bytes);
         lost += world.line.take_tally().lost;
     }
     world.line.end(LineEnd::Ended);
@@ -569,8 +571,8 @@ fn a_packet_that_was_only_overtaken_is_never_told_as_lost() {
     for number in [1, 3, 2, 4, 6, 7, 5, 8, 10] {
         world.now += Duration::from_millis(20);
         let timestamp = u32::from(number) * FRAME as u32;
-        let bytes = rtp_packet(0, number, timestamp, &[0xff; 160]);
-        world.line.rtp(world.now, address(PEER), &bytes);
+        let mut bytes = rtp_packet(0, number, timestamp, &[0xff; 160]);
+        world.line.rtp(world.now, address(PEER), &mut bytes);
         if number % 3 == 0 {
             lost += world.line.take_tally().lost;
         }
