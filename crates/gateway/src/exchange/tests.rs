@@ -351,7 +351,9 @@ async fn a_key_is_told_with_its_role_unless_the_gate_was_shut_before_anybody_hea
     press('5');
     scene.call_in("1", StateName::Streaming).await;
     // The stop is given first, so the exchange hears of it first.
-    let stop = scene.switchboard.command(siprec("1"), Command::Stop, By::default());
+    let stop = scene
+        .switchboard
+        .command(siprec("1"), Command::Stop, By::default());
     let mut stop = std::pin::pin!(stop);
     assert!(stop.as_mut().now_or_never().is_none());
     press('6');
