@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use gateway::app::Gateway;
+use gateway::app::{Addresses, Gateway};
 use gateway::config::{Config, ConfigError};
 use gateway::remote::{self, Order};
 use gateway::shutdown::Shutdown;
@@ -158,6 +158,10 @@ fn serve(file: &Path) -> anyhow::Result<()> {
         .build()?;
     runtime.block_on(async {
         let shutdown = Shutdown::on_signals(&TaskTracker::new())?;
-        Ok(Gateway::bind(config).await?.run(shutdown).await?)
+        let gateway = Gateway::bind(config).await?;
+        let Addresses { http, siprec } = gateway.addresses();
+        let version = env!("CARGO_PKG_VERSION");
+        tracing::info!(version, %http, ?siprec, "Serving.");
+        Ok(gateway.run(shutdown).await?)
     })
 }

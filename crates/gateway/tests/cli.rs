@@ -3,8 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -52,13 +53,18 @@ impl World {
 
     /// Words before and after the configuration.
     fn run_with(&self, before: &[&str], after: &[&str]) -> Output {
-        antiphon()
+        self.command(before, after).output().unwrap()
+    }
+
+    fn command(&self, before: &[&str], after: &[&str]) -> Command {
+        let mut command = antiphon();
+        command
             .args(before)
             .args([Path::new("--config"), &self.file()])
             .args(after)
-            .env("TOKEN_SECRET", "a secret of the variable")
-            .output()
-            .unwrap()
+            .current_dir(self.0.path())
+            .env("TOKEN_SECRET", "a secret of the variable");
+        command
     }
 }
 
@@ -87,6 +93,20 @@ fn check_prints_what_would_be_run_with_and_no_secret() {
     for secret in SECRETS {
         assert!(!printed.contains(secret), "{secret}");
     }
+}
+
+#[test]
+fn the_log_tells_who_serves_and_where() {
+    let world = World::new(&GOOD.replace("127.0.0.1:1\"", "127.0.0.1:0\""));
+    let mut command = world.command(&["serve"], &[]);
+    let mut serving = command.stderr(Stdio::piped()).spawn().unwrap();
+    let log = BufReader::new(serving.stderr.take().unwrap());
+    let mut lines = log.lines().map(Result::unwrap);
+    let line = lines.find(|line| line.contains("Serving.")).unwrap();
+    serving.kill().unwrap();
+    serving.wait().unwrap();
+    let told = ["INFO", "version=", "http=127.0.0.1:", "siprec=[]"];
+    assert!(told.iter().all(|part| line.contains(part)), "{line}");
 }
 
 #[test]
