@@ -278,6 +278,11 @@ impl Feed {
         self.id
     }
 
+    /// As [`LegFeed::prefetch`].
+    pub fn prefetch(&self) -> u64 {
+        self.leg().prefetch()
+    }
+
     /// The gate, to be asked before a frame is unpacked.
     pub fn gate(&self) -> Gate {
         self.leg().gate()

@@ -124,6 +124,33 @@ impl Line {
         self.protect(now);
     }
 
+    /// Reads a word of each place that the next packet needs, for the processor to fetch them all
+    /// at once; of no meaning.
+    pub(crate) fn prefetch(&self) -> u64 {
+        let received = self.receiver.stats();
+        let words = [
+            self.feed.as_ref().map_or(0, Feed::prefetch),
+            self.formats.meaning(0).is_some().into(),
+            self.passes.unwrap_or(0),
+            self.sequence.unwrap_or(0).into(),
+            self.source.locked().is_some().into(),
+            self.ssrc.into(),
+            self.tally.lost,
+            self.tally.packets[0],
+            self.told.jumps,
+            self.told.lost,
+            self.told_of_leg.0,
+            received.jitter.into(),
+            received.lost,
+            received.received,
+            match &self.protection {
+                Protection::Srtp(seal) => seal.prefetch(),
+                Protection::Broken | Protection::Plain => 0,
+            },
+        ];
+        words.iter().fold(0, |all, word| all ^ word)
+    }
+
     /// Whether RTCP comes to the RTP port.
     pub(crate) fn is_muxed(&self) -> bool {
         self.media.rtcp_mux

@@ -46,6 +46,11 @@ impl Seal {
         Ok(())
     }
 
+    /// As [`Opener::prefetch`].
+    pub(crate) fn prefetch(&self) -> u64 {
+        self.opener.prefetch()
+    }
+
     /// Opens a packet for an open gate, where it lies.
     pub(crate) fn open_rtp<'a>(
         &mut self,

@@ -74,6 +74,11 @@ impl Source {
 }
 
 impl Sources {
+    /// The index of the newest packet of the source heard last.
+    pub(super) fn newest(&self) -> Option<u64> {
+        self.latest.map(|latest| latest.newest)
+    }
+
     pub(super) fn find(&self, ssrc: u32) -> Option<Source> {
         let latest = self.latest.as_ref().filter(|latest| latest.ssrc == ssrc);
         latest
