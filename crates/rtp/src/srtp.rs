@@ -165,7 +165,8 @@ impl Opener {
             true => Wanted::Text,
         };
         let header = self.header(now, bytes, wanted);
-        if is_padded || self.present.first.rtp.is_aead() || self.former.is_some() {
+        let is_rekeyed = self.former.as_ref().is_some_and(|former| now < former.1);
+        if is_padded || self.present.first.rtp.is_aead() || is_rekeyed {
             wipe_stack();
         }
         header
